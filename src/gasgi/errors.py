@@ -1,0 +1,42 @@
+"""Exceptions that cross a layer. Each carries the answer, so nobody matches on message text."""
+
+from __future__ import annotations
+
+__all__ = ["ASGIMisuse", "ClientDisconnected", "FrameError", "RequestError", "SettingError"]
+
+
+class RequestError(Exception):
+    """A request that must be refused: ``status`` and ``reason`` are the answer, ``detail`` is for the log only."""
+
+    def __init__(self, status: int, reason: str, detail: str = "") -> None:
+        super().__init__(status, reason, detail)
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.reason}" + (f": {self.detail}" if self.detail else "")
+
+
+class FrameError(Exception):
+    """A WebSocket peer broke RFC 6455: ``close_code`` and ``reason`` go into the close frame."""
+
+    def __init__(self, close_code: int, reason: str) -> None:
+        super().__init__(close_code, reason)
+        self.close_code = close_code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.close_code} {self.reason}"
+
+
+class ClientDisconnected(OSError):
+    """``send`` was called after the client left (ASGI 2.4); raised to the app and never logged."""
+
+
+class ASGIMisuse(RuntimeError):
+    """The application sent an event that ASGI does not allow here; raised out of ``send``."""
+
+
+class SettingError(ValueError):
+    """A setting has a value gasgi cannot honour; the message names the setting."""
