@@ -6,13 +6,16 @@ __all__ = ["ASGIMisuse", "ClientDisconnected", "FrameError", "RequestError", "Se
 
 
 class RequestError(Exception):
-    """A request that must be refused: ``status`` and ``reason`` are the answer, ``detail`` is for the log only."""
+    """A request that must be refused: ``status``, ``reason`` and ``fields`` are the answer, ``detail`` is for the log."""
 
-    def __init__(self, status: int, reason: str, detail: str = "") -> None:
+    def __init__(
+        self, status: int, reason: str, detail: str = "", fields: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
         super().__init__(status, reason, detail)
         self.status = status
         self.reason = reason
         self.detail = detail
+        self.fields = fields
 
     def __str__(self) -> str:
         return f"{self.status} {self.reason}" + (f": {self.detail}" if self.detail else "")

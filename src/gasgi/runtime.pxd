@@ -3,11 +3,12 @@ cdef class Runtime:
     cdef public object app
     cdef public object settings
     cdef public object log
-    cdef public object access_log
+    cdef public object observer
     cdef public object base_context
     cdef public dict state
     cdef public double now
-    cdef public bytes default_fields
+    cdef public bytes server_field
+    cdef public bytes date_field
     cdef public bint is_draining
     cdef public set connections
     cdef public set exchanges

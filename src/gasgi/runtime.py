@@ -7,7 +7,7 @@ import contextvars
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from gasgi.access_log import AccessLog
+    from gasgi.observer import Observer
     from gasgi.settings import Settings
     from gasgi.types import ASGIApp
 
@@ -46,21 +46,22 @@ class Runtime:
         app: ASGIApp,
         settings: Settings,
         log: Log,
-        access_log: AccessLog | None = None,
+        observer: Observer | None = None,
     ) -> None:
         # Fixed for the worker
         self.loop = loop
         self.app = app
         self.settings = settings
         self.log = log
-        self.access_log = access_log
+        self.observer = observer  # None when no access log, no statsd and no request hook wants to hear of requests
         self.base_context = contextvars.copy_context()
         # None when the lifespan is off or the app does not take part: the scope then has no "state".
         self.state: dict[str, Any] | None = None
 
         # Kept by the server
         self.now = loop.time()
-        self.default_fields = b""  # "server: …\r\ndate: …\r\n", renewed every second
+        self.server_field = b""  # b"server: gasgi\r\n", or empty
+        self.date_field = b""  # b"date: Sun, …\r\n", renewed every second
         self.is_draining = False
 
         # Kept by the connections
