@@ -1,0 +1,7 @@
+cdef class Finished:
+    cdef public object value
+
+cdef class _Done(Finished):
+    pass
+
+cdef Finished DONE

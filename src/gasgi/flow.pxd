@@ -1,0 +1,10 @@
+cdef class WriteGate:
+    cdef object _loop
+    cdef list _waiters
+    cdef public bint is_open
+    cdef public bint is_lost
+
+    cpdef pause(self)
+    cpdef resume(self)
+    cpdef lost(self)
+    cdef _wake(self)

@@ -1,0 +1,52 @@
+"""Waiting for a slow peer: a gate that the transport shuts and opens and that writers wait at."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gasgi.errors import ClientDisconnected
+
+__all__ = ["WriteGate"]
+
+
+class WriteGate:
+    """Shut between ``pause_writing`` and ``resume_writing``; gone for good once the connection is lost."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiters: list[asyncio.Future[None]] | None = None
+        self.is_open = True
+        self.is_lost = False
+
+    def pause(self) -> None:
+        """Shut the gate: the transport is above its high-water mark."""
+        self.is_open = False
+
+    def resume(self) -> None:
+        """Open the gate and wake every waiter."""
+        self.is_open = True
+        self._wake()
+
+    def lost(self) -> None:
+        """Wake every waiter with ClientDisconnected: nobody will ever resume a lost transport."""
+        self.is_lost = True
+        self.is_open = True
+        self._wake()
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, None
+        if waiters is not None:
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Return when the gate is open; raise ClientDisconnected when the connection is lost."""
+        while not self.is_open:
+            waiter = self._loop.create_future()
+            if self._waiters is None:
+                self._waiters = []
+            self._waiters.append(waiter)
+            await waiter
+        if self.is_lost:
+            raise ClientDisconnected("the client left before the answer was sent")

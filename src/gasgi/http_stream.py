@@ -1,0 +1,50 @@
+"""What an exchange needs of the stream that carries it; knows neither framing nor sockets.
+
+An HTTP/1.1 connection is such a stream, and an HTTP/2 stream can be one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable
+
+__all__ = ["HttpStream"]
+
+
+class HttpStream:
+    """One request's way to the wire. Every method may be called once the stream is lost and then does nothing."""
+
+    def prepare_head(self, status: int, headers: Iterable[Iterable[bytes]], has_trailers: bool) -> None:
+        """Check and hold the head of the response until the first body piece; raise ASGIMisuse when it is not valid."""
+        raise NotImplementedError
+
+    def discard_head(self) -> None:
+        """Forget a head that is held: another answer takes its place."""
+        raise NotImplementedError
+
+    def send_body(self, body: bytes, more: bool) -> Awaitable[None]:
+        """Send a piece of the body, the last one unless ``more``; the result is awaited by the app."""
+        raise NotImplementedError
+
+    def send_informational(self, status: int, headers: Iterable[Iterable[bytes]]) -> Awaitable[None]:
+        """Send an interim (1xx) response."""
+        raise NotImplementedError
+
+    def send_trailers(self, headers: Iterable[Iterable[bytes]], more: bool) -> Awaitable[None]:
+        """Send fields behind the body; the response ends with them unless ``more``."""
+        raise NotImplementedError
+
+    def send_file(self, file: int | str, offset: int | None, count: int | None, more: bool) -> Awaitable[None]:
+        """Send ``count`` bytes of a file descriptor or path from ``offset`` as a body piece."""
+        raise NotImplementedError
+
+    def want_body(self) -> None:
+        """The app waits for (more of) the request's body."""
+        raise NotImplementedError
+
+    def fail(self) -> None:
+        """The app failed: answer 500 when nothing was sent yet, otherwise cut the answer off."""
+        raise NotImplementedError
+
+    def exchange_ended(self) -> None:
+        """The app's task is over."""
+        raise NotImplementedError
