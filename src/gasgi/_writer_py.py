@@ -1,0 +1,91 @@
+"""Encode HTTP/1.1 response heads and chunks.
+
+Bytes in, values out: no I/O and no ASGI rules. Twin of _writer.pyx, same names and errors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from gasgi.errors import ASGIMisuse
+from gasgi.tables import STATUS_PHRASES
+
+_STATUS_LINES = {status: b"HTTP/1.1 %d %s\r\n" % (status, phrase) for status, phrase in STATUS_PHRASES.items()}
+_is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch  # a token: RFC 9110, 5.6.2
+_find_control = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search  # RFC 9110, 5.5
+_is_length = re.compile(rb"[0-9]{1,18}").fullmatch  # what fits a signed 64-bit number
+
+
+def encode_response_head(
+    status: int, headers: Iterable[Iterable[bytes]], server_field: bytes, date_field: bytes
+) -> tuple[bytes, int, bool]:
+    """Encode the status line and the fields, without the blank line (RFC 9112, 4 and 5).
+
+    Names go out in lower case and in the order given. ``server_field`` and ``date_field`` are whole lines, added unless
+    the app sent its own. The app's transfer-encoding and connection are left out: framing is the connection's business;
+    so is a content-length where RFC 9110, 8.6 forbids it (1xx, 204).
+
+    Returns the bytes, the app's content-length (-1 for none) and whether the app said ``connection: close``.
+    Raises ASGIMisuse for a status, name or value that must not reach the wire.
+    """
+    line = _STATUS_LINES.get(status)
+    if line is None:
+        if not 100 <= status <= 999:
+            raise ASGIMisuse(f"status must be a number from 100 to 999, not {status}")
+        line = b"HTTP/1.1 %d \r\n" % status
+    parts = [line]
+    length = -1
+    closes = has_server = has_date = False
+    for field in headers:
+        name, value = _pair_of(field)
+        if not isinstance(name, bytes) or not isinstance(value, bytes):
+            raise ASGIMisuse(f"header names and values must be bytes, not {name!r}: {value!r}")
+        if not _is_name(name):
+            raise ASGIMisuse(f"invalid header name {name!r}")
+        if _find_control(value):
+            raise ASGIMisuse(f"control character in the value of header {name!r}")
+        name = name.lower()
+        if name == b"date":
+            has_date = True
+        elif name == b"server":
+            has_server = True
+        elif name == b"connection":
+            closes = closes or b"close" in [option.strip(b" \t").lower() for option in value.split(b",")]
+            continue
+        elif name == b"content-length":
+            given = _content_length_of(value)
+            if length >= 0:
+                if length != given:
+                    raise ASGIMisuse(f"content-length given twice: {length} and {given}")
+                continue
+            length = given
+            if status < 200 or status == 204:
+                continue
+        elif name == b"transfer-encoding":
+            continue
+        parts.append(b"%s: %s\r\n" % (name, value))
+    if not has_server:
+        parts.append(server_field)
+    if not has_date:
+        parts.append(date_field)
+    return b"".join(parts), length, closes
+
+
+def encode_chunk(body: bytes) -> bytes:
+    """Frame ``body`` as one chunk (RFC 9112, 7.1); an empty piece gives nothing, since an empty chunk would end the body."""
+    return b"%x\r\n%s\r\n" % (len(body), body) if body else b""
+
+
+def _pair_of(field: Iterable[bytes]) -> tuple[bytes, bytes]:
+    try:
+        name, value = field
+    except (TypeError, ValueError):
+        raise ASGIMisuse(f"a header must be a pair of name and value, not {field!r}") from None
+    return name, value
+
+
+def _content_length_of(value: bytes) -> int:
+    if not _is_length(value):
+        raise ASGIMisuse(f"content-length must be a number, not {value!r}")
+    return int(value)
