@@ -1,0 +1,98 @@
+"""Which modules are compiled, and what happens when they cannot be. Everything else stands in pyproject.toml.
+
+GASGI_EXTENSIONS=auto (default) compiles, and installs the pure version when that fails; ``require`` fails instead; ``off``
+does not try and gives a wheel for any platform.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+PACKAGE = Path("src/gasgi")
+MODES = ("auto", "require", "off")
+
+# Bounds and None checks stay on: a module that can prove a bound says so at the loop.
+DIRECTIVES = {
+    "language_level": 3,
+    # Annotations are for mypy. The C types stand in the .pxd, so the pure and the compiled module accept the same values.
+    "annotation_typing": False,
+}
+
+
+def read_mode() -> str:
+    """Return the switch; a misspelt value stops the build."""
+    mode = os.environ.get("GASGI_EXTENSIONS") or "auto"
+    if mode not in MODES:
+        raise SystemExit(f"GASGI_EXTENSIONS={mode!r}: choose one of {', '.join(MODES)}")
+    return mode
+
+
+def sources() -> list[Path]:
+    """Return what is compiled: every .pyx, and every .py that has a .pxd beside it."""
+    augmented = [path for path in PACKAGE.glob("*.py") if path.with_suffix(".pxd").exists()]
+    return sorted([*PACKAGE.glob("*.pyx"), *augmented])
+
+
+def extensions(mode: str) -> list[Extension]:
+    """Return the extensions, already translated to C; an empty list means a pure build."""
+    if mode == "off":
+        return []
+    from Cython.Build import cythonize
+
+    # -O3 for the masking and copying loops; -g0 because debug information makes the wheel four times as large and perf
+    # needs none of it. Whoever sets CFLAGS knows what they want and gets only that.
+    flags = [] if "CFLAGS" in os.environ or sys.platform == "win32" else ["-O3", "-g0"]
+    modules = [Extension(f"gasgi.{path.stem}", [str(path)], extra_compile_args=flags) for path in sources()]
+    compiled = cythonize(modules, build_dir="build/cython", compiler_directives=DIRECTIVES)
+    for module in compiled:
+        # cythonize() makes new objects without the flag, so it is set here. Without it setuptools refuses to go on.
+        module.optional = mode == "auto"
+    return compiled
+
+
+class BuildAllOrNothing(build_ext):
+    """Build every extension or, in auto mode, none: compiled modules call each other through C, so half a set cannot work."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        if self.parallel is None:
+            self.parallel = os.cpu_count()
+
+    def run(self) -> None:
+        self.remove_orphans()
+        super().run()
+        missing = [module.name for module in self.extensions if not Path(self.built_path(module)).exists()]
+        if missing:
+            self.warn(f"gasgi: not compiled: {', '.join(missing)}; this build is the pure version")
+            for module in self.extensions:
+                for path in {self.built_path(module), self.get_ext_fullpath(module.name)}:
+                    Path(path).unlink(missing_ok=True)
+
+    def build_extension(self, module: Extension) -> None:
+        try:
+            super().build_extension(module)
+        except BaseException:
+            # What an earlier build left there would pass for this one.
+            Path(self.built_path(module)).unlink(missing_ok=True)
+            raise
+
+    def built_path(self, module: Extension) -> str:
+        """Return where setuptools puts the module before an in-place build copies it."""
+        return os.path.join(self.build_lib, self.get_ext_filename(self.get_ext_fullname(module.name)))
+
+    def remove_orphans(self) -> None:
+        """Delete in-place modules of this interpreter whose source is no longer compiled: they would hide the .py."""
+        suffix = self.get_ext_filename("")
+        wanted = {f"{module.name.rpartition('.')[2]}{suffix}" for module in self.extensions}
+        for path in PACKAGE.glob(f"*{suffix}"):
+            if self.inplace and path.name not in wanted:
+                path.unlink()
+
+
+MODE = read_mode()
+setup(ext_modules=extensions(MODE), cmdclass={"build_ext": BuildAllOrNothing})

@@ -1,0 +1,81 @@
+"""Decide once, at import, whether the compiled modules run, and keep the choice whole.
+
+``GASGI_EXTENSIONS``: ``auto`` (default: compiled if present), ``require`` (missing is an error), ``off`` (pure). Imported by
+``gasgi/__init__.py`` before any other module of the package. Imports no module of gasgi.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, FileFinder, SourceFileLoader
+
+__all__ = ["IS_COMPILED", "MODE", "choose", "compiled_names", "expected_names", "look_for_sources_only", "read_mode"]
+
+MODES = ("auto", "require", "off")
+
+
+def read_mode() -> str:
+    """Return the switch from the environment; raise ImportError for a misspelt value."""
+    mode = os.environ.get("GASGI_EXTENSIONS") or "auto"
+    if mode not in MODES:
+        raise ImportError(f"GASGI_EXTENSIONS={mode!r}: choose one of {', '.join(MODES)}")
+    return mode
+
+
+def expected_names(directory: str) -> list[str]:
+    """Return the modules that ought to be compiled: every .pyx, and every .py with a .pxd beside it."""
+    files = set(os.listdir(directory))
+    pairs = {name[:-4] for name in files if name.endswith(".pyx")}
+    augmented = {name[:-4] for name in files if name.endswith(".pxd") and name[:-4] + ".py" in files}
+    return sorted(pairs | augmented)
+
+
+def compiled_names(directory: str) -> set[str]:
+    """Return the expected modules that this interpreter finds compiled."""
+    files = set(os.listdir(directory))
+    return {
+        name for name in expected_names(directory) if any(name + suffix in files for suffix in EXTENSION_SUFFIXES)
+    }
+
+
+def choose(directory: str, mode: str) -> bool:
+    """Return whether the compiled modules run. Half a set never does: they call each other through C."""
+    if mode == "off":
+        return False
+    missing = sorted(set(expected_names(directory)) - compiled_names(directory))
+    if not missing:
+        return True
+    if mode == "require":
+        raise ImportError(
+            f"GASGI_EXTENSIONS=require, but these modules are not compiled for this Python: {', '.join(missing)}. "
+            "Install a wheel for this platform, or a C compiler and then: pip install --no-binary gasgi gasgi"
+        )
+    if compiled_names(directory):
+        warnings.warn(
+            f"gasgi runs its pure version: not compiled for this Python: {', '.join(missing)}. Build all modules again.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return False
+
+
+def look_for_sources_only(directory: str) -> None:
+    """Make imports from ``directory`` find .py files and nothing else, so that compiled neighbours stay unused."""
+    finder = FileFinder(directory, (SourceFileLoader, SOURCE_SUFFIXES))
+
+    def hook(path: str) -> FileFinder:
+        if path != directory:
+            raise ImportError(path)  # how a path hook says "not mine"
+        return finder
+
+    sys.path_hooks.insert(0, hook)
+    sys.path_importer_cache.pop(directory, None)  # the default finder that found this very module
+
+
+_DIRECTORY = os.path.dirname(__file__)
+MODE = read_mode()
+IS_COMPILED = choose(_DIRECTORY, MODE)
+if not IS_COMPILED:
+    look_for_sources_only(_DIRECTORY)
