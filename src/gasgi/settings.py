@@ -1,57 +1,386 @@
 """Every setting a worker uses, read once per worker and checked at boot.
 
 gunicorn's own names where gunicorn has the setting, ``gasgi_*`` for the rest. No gunicorn import: ``cfg`` is passed in.
+The fields of ``Settings`` are the one list: defaults, ranges, help texts, flags and the tables of the documentation
+come from them.
+
+A gasgi setting is looked for where gunicorn looks, in gunicorn's order: the command line (and ``GUNICORN_CMD_ARGS``,
+both only with the ``gasgi`` command), then the configuration file, then ``GASGI_*`` in the environment, which
+supplies a default as ``WEB_CONCURRENCY`` does, then the default written here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from types import ModuleType
+from typing import Any, NamedTuple, TypeVar
 
-__all__ = ["Settings"]
+from gasgi.errors import SettingError
+from gasgi.gunicorn_rules import check_gunicorn_settings
+
+__all__ = [
+    "SETTINGS",
+    "Setting",
+    "SettingRow",
+    "Settings",
+    "check_gunicorn_settings",
+    "describe_settings",
+    "find_config_module",
+    "render_settings",
+]
+
+Value = TypeVar("Value")
+
+DAY_S = 86_400
+# What 0 ("no limit") becomes where a head without any bound would let one client take all memory.
+UNBOUNDED_LINE = 1024 * 1024
+UNBOUNDED_FIELDS = 32_768
+FORWARDED_FIELDS = (
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+)
+
+
+def _gunicorn(name: str, default: Value, help_text: str, *, low: float | None = None, zero: int | None = None) -> Value:
+    """Describe a field that gunicorn has a setting for; ``zero`` is what gunicorn's 0 stands for here."""
+    return field(default=default, metadata={"name": name, "help": help_text, "low": low, "zero": zero})
+
+
+def _own(
+    default: Value,
+    help_text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Value:
+    """Describe a field that only gasgi has; its public name is ``gasgi_`` and the name of the field."""
+    return field(default=default, metadata={"help": help_text, "low": low, "high": high, "choices": choices})
+
+
+def _deadline(default: float, help_text: str) -> float:
+    return _own(default, help_text + "; 0 switches it off", low=0, high=DAY_S)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the connections of one worker obey. Seconds end in ``_s``, bytes in ``_bytes``; 0 switches a deadline off."""
+    """What the connections of one worker obey. Seconds end in ``_s``, bytes in ``_bytes``; 0 turns a deadline off."""
 
     # gunicorn's own
-    root_path: str = ""
-    worker_connections: int = 1000
-    max_requests: int = 0
-    keep_alive_s: float = 2.0
-    graceful_timeout_s: float = 30.0
-    limit_request_line: int = 4094
-    limit_request_fields: int = 100
-    limit_request_field_bytes: int = 8190
-    permit_unconventional_http_method: bool = False
-    permit_unconventional_http_version: bool = False
-    casefold_http_method: bool = False
-    header_map: str = "drop"
-    forwarder_headers: tuple[str, ...] = ("SCRIPT_NAME", "PATH_INFO")
-    disconnect_grace_s: float = 3.0
-    websocket_max_message_bytes: int = 16 * 1024 * 1024
-    sendfile: bool = True
+    root_path: str = _gunicorn("root_path", "", "`root_path` of every scope")
+    backlog: int = _gunicorn("backlog", 2048, "connections the kernel queues before they are accepted", low=1)
+    worker_connections: int = _gunicorn(
+        "worker_connections", 1000, "connections one worker holds; accepting pauses at the limit", low=1
+    )
+    max_requests: int = _gunicorn("max_requests", 0, "requests after which a worker is replaced; 0: never", low=0)
+    keep_alive_s: float = _gunicorn("keepalive", 2.0, "time an idle connection is kept; 0: not at all", low=0)
+    timeout_s: float = _gunicorn("timeout", 30.0, "silence after which the arbiter kills a worker", low=0)
+    graceful_timeout_s: float = _gunicorn("graceful_timeout", 30.0, "time requests get to finish on a stop", low=0)
+    limit_request_line: int = _gunicorn(
+        "limit_request_line", 4094, "longest request line, bytes (414); 0: 1 MiB", low=0, zero=UNBOUNDED_LINE
+    )
+    limit_request_fields: int = _gunicorn(
+        "limit_request_fields", 100, "field lines of one head (431); 0: 32768", low=0, zero=UNBOUNDED_FIELDS
+    )
+    limit_request_field_bytes: int = _gunicorn(
+        "limit_request_field_size", 8190, "longest field line, bytes (431); 0: 1 MiB", low=0, zero=UNBOUNDED_LINE
+    )
+    permit_unconventional_http_method: bool = _gunicorn(
+        "permit_unconventional_http_method", False, "methods in lower case, with # or of unusual length"
+    )
+    permit_unconventional_http_version: bool = _gunicorn(
+        "permit_unconventional_http_version", False, "HTTP/1.x versions other than 1.0 and 1.1"
+    )
+    casefold_http_method: bool = _gunicorn("casefold_http_method", False, "methods are turned into upper case")
+    header_map: str = _gunicorn("header_map", "drop", "field names with an underscore: drop, refuse, dangerous")
+    forwarder_headers: tuple[str, ...] = _gunicorn(
+        "forwarder_headers", ("SCRIPT_NAME", "PATH_INFO"), "names with an underscore a trusted proxy may send"
+    )
+    forwarded_allow_ips: tuple[str, ...] = _gunicorn(
+        "forwarded_allow_ips", ("127.0.0.1", "::1"), "proxies whose forwarding fields are believed"
+    )
+    secure_scheme_headers: tuple[tuple[str, str], ...] = _gunicorn(
+        "secure_scheme_headers",
+        (("X-FORWARDED-PROTOCOL", "ssl"), ("X-FORWARDED-PROTO", "https"), ("X-FORWARDED-SSL", "on")),
+        "fields by which a trusted proxy says https",
+    )
+    proxy_protocol: str = _gunicorn("proxy_protocol", "off", "PROXY header before the first request: off, v1, v2, auto")
+    proxy_allow_ips: tuple[str, ...] = _gunicorn(
+        "proxy_allow_ips", ("127.0.0.1", "::1"), "peers whose PROXY header is believed"
+    )
+    disconnect_grace_s: float = _gunicorn(
+        "asgi_disconnect_grace_period", 3.0, "time an app gets after its client left, before it is cancelled", low=0
+    )
+    websocket_max_message_bytes: int = _gunicorn(
+        "websocket_max_message_size", 16 * 1024 * 1024, "largest WebSocket message, bytes (1009); 0: no limit", low=0
+    )
+    sendfile: bool = _gunicorn("sendfile", True, "the kernel sends files of `http.response.pathsend`")
+    asgi_loop: str = _gunicorn("asgi_loop", "auto", "event loop: auto, uvloop or asyncio")
+    asgi_lifespan: str = _gunicorn("asgi_lifespan", "auto", "lifespan events: auto, on or off")
 
     # gasgi's own
-    first_byte_timeout_s: float = 30.0
-    header_timeout_s: float = 15.0
-    body_timeout_s: float = 60.0
-    write_timeout_s: float = 60.0
-    tls_handshake_timeout_s: float = 15.0
-    proxy_header_timeout_s: float = 5.0
-    limit_concurrency: int = 0
-    server_header: str = "gasgi"
-    max_body_drain_bytes: int = 64 * 1024
-    body_buffer_bytes: int = 64 * 1024
-    write_buffer_bytes: int = 64 * 1024
-    gc_freeze: bool = True
-    slow_loop_ms: float = 0.0
-    websocket_ping_interval_s: float = 20.0
-    websocket_ping_timeout_s: float = 20.0
-    websocket_close_timeout_s: float = 10.0
-    websocket_compression: bool = True
-    websocket_compression_window_bits: int = 12
-    websocket_compression_level: int = 1
-    websocket_compression_min_bytes: int = 256
-    websocket_queue_messages: int = 32
-    websocket_queue_bytes: int = 1024 * 1024
+    first_byte_timeout_s: float = _deadline(30.0, "time from connecting to the first byte")
+    header_timeout_s: float = _deadline(15.0, "time from the first byte of a head to its end (408)")
+    body_timeout_s: float = _deadline(60.0, "longest silence inside a request body the app waits for (408)")
+    write_timeout_s: float = _deadline(60.0, "longest time a client takes nothing of an answer that waits for it")
+    tls_handshake_timeout_s: float = _own(15.0, "time for the TLS handshake", low=0.1, high=DAY_S)
+    proxy_header_timeout_s: float = _own(5.0, "time for the PROXY header", low=0.1, high=DAY_S)
+    limit_concurrency: int = _own(
+        0, "requests and WebSockets in progress in one worker; more get 503; 0: no limit", low=0, high=10_000_000
+    )
+    server_header: str = _own("gasgi", "value of the `server` field of answers; empty: no such field")
+    forwarded_fields: tuple[str, ...] = _own(
+        FORWARDED_FIELDS, "forwarding fields taken from a trusted proxy; others are ignored", choices=FORWARDED_FIELDS
+    )
+    max_body_drain_bytes: int = _own(
+        64 * 1024, "unread request body that is read and thrown away to keep a connection", low=0, high=2**30
+    )
+    body_buffer_bytes: int = _own(64 * 1024, "body held for the app before reading pauses", low=1024, high=2**30)
+    write_buffer_bytes: int = _own(64 * 1024, "answer held for the client before `send` waits", low=1024, high=2**30)
+    gc_freeze: bool = _own(True, "the garbage collector skips what exists when the worker is ready")
+    slow_loop_ms: float = _own(
+        0.0, "log the stack of what blocks the event loop for longer; 0 switches it off", low=0, high=DAY_S * 1000
+    )
+    websocket_ping_interval_s: float = _deadline(20.0, "time between pings to a WebSocket client")
+    websocket_ping_timeout_s: float = _deadline(20.0, "time a WebSocket client has to answer a ping")
+    websocket_close_timeout_s: float = _own(10.0, "time a WebSocket client has to answer a close", low=0.1, high=DAY_S)
+    websocket_compression: bool = _own(True, "permessage-deflate is accepted when a client offers it")
+    websocket_compression_window_bits: int = _own(12, "size of the compression window, as a power of 2", low=9, high=15)
+    websocket_compression_level: int = _own(1, "effort of compression", low=1, high=9)
+    websocket_compression_min_bytes: int = _own(256, "shorter messages are sent as they are", low=0, high=2**30)
+    websocket_queue_messages: int = _own(32, "messages held for the app before reading pauses", low=1, high=1_000_000)
+    websocket_queue_bytes: int = _own(
+        1024 * 1024, "message bytes held for the app before reading pauses", low=1024, high=2**30
+    )
+
+    @classmethod
+    def load(cls, cfg: Any, config_module: ModuleType | None, environ: Mapping[str, str]) -> Settings:
+        """Read ``cfg`` and gasgi's own settings; raise SettingError naming what is wrong and where it was written."""
+        return cls(**{row.setting.field: row.value for row in describe_settings(cfg, config_module, environ)})
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One field of ``Settings``, as a user meets it."""
+
+    field: str
+    name: str  # in gunicorn.conf.py
+    is_own: bool
+    default: Any
+    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    zero: int | None = None
+
+    @property
+    def variable(self) -> str:
+        """Name in the environment."""
+        return self.name.upper()
+
+    @property
+    def flag(self) -> str:
+        """Option of the ``gasgi`` command."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def range_text(self) -> str:
+        """What may be written, for the tables."""
+        if isinstance(self.default, bool):
+            return "true, false"
+        if self.choices:
+            return "a list of " + ", ".join(self.choices)
+        if self.low is None:
+            return "text"
+        kind = "a whole number" if isinstance(self.default, int) else "a number"
+        return f"{kind} from {self.low:g}" + (f" to {self.high:.0f}" if self.high is not None else "")
+
+    def read(self, value: object, source: str) -> Any:
+        """Turn what was written into the field's value; raise SettingError naming the setting and ``source``."""
+        try:
+            return self._check(_convert(value, self.default))
+        except (TypeError, ValueError) as exc:
+            raise SettingError(f"{self.name} = {value!r} ({source}): {exc}") from None
+
+    def _check(self, value: Any) -> Any:
+        if self.low is not None and value < self.low:
+            raise ValueError(f"must be {self.range_text}")
+        if self.high is not None and value > self.high:
+            raise ValueError(f"must be {self.range_text}")
+        if self.choices:
+            for item in value:
+                if item not in self.choices:
+                    raise ValueError(f"{item!r} is not one of {', '.join(self.choices)}")
+        if self.field == "server_header" and not all(" " <= letter <= "~" for letter in value):
+            raise ValueError("must be printable ASCII")
+        if self.zero is not None and value == 0:
+            return self.zero
+        return value
+
+
+def _describe(spec: Any) -> Setting:
+    hints = spec.metadata
+    return Setting(
+        field=spec.name,
+        name=hints.get("name", "gasgi_" + spec.name),
+        is_own="name" not in hints,
+        default=spec.default,
+        help=hints["help"],
+        low=hints["low"],
+        high=hints.get("high"),
+        choices=hints.get("choices", ()),
+        zero=hints.get("zero"),
+    )
+
+
+SETTINGS: tuple[Setting, ...] = tuple(_describe(spec) for spec in fields(Settings))
+OWN_SETTINGS = {setting.name: setting for setting in SETTINGS if setting.is_own}
+_TRUE = frozenset(("true", "1", "yes", "on"))
+_FALSE = frozenset(("false", "0", "no", "off"))
+
+
+def _convert(value: object, default: object) -> object:
+    """Give ``value`` the type of ``default``; text is read as the environment writes it."""
+    text = value.strip() if isinstance(value, str) else None
+    if isinstance(default, bool):
+        if isinstance(value, bool):
+            return value
+        if text is not None and text.lower() in _TRUE | _FALSE:
+            return text.lower() in _TRUE
+        raise ValueError("must be true or false")
+    if isinstance(default, int):
+        if text is not None:
+            return int(text)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        raise ValueError("must be a whole number")
+    if isinstance(default, float):
+        if isinstance(value, bool) or (text is None and not isinstance(value, (int, float))):
+            raise ValueError("must be a number")
+        number = float(text if text is not None else value)  # type: ignore[arg-type]  # the line above left numbers
+        if not math.isfinite(number):
+            raise ValueError("must be a finite number")
+        return number
+    if isinstance(default, tuple):
+        return _convert_list(value, text)
+    if text is None:
+        raise ValueError("must be text")
+    return text
+
+
+def _convert_list(value: object, text: str | None) -> tuple[object, ...]:
+    if text is not None:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if isinstance(value, Mapping):
+        return tuple((str(name), str(content)) for name, content in value.items())
+    if isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value):
+        return tuple(value)
+    raise ValueError("must be a list of texts")
+
+
+class SettingRow(NamedTuple):
+    """A setting, its value and where the value came from."""
+
+    setting: Setting
+    value: Any
+    source: str
+
+
+def describe_settings(cfg: Any, config_module: ModuleType | None, environ: Mapping[str, str]) -> list[SettingRow]:
+    """Every setting with its value and source; raise SettingError as ``Settings.load`` does."""
+    _refuse_unknown_names(config_module, environ)
+    rows = []
+    for setting in SETTINGS:
+        if setting.is_own:
+            rows.append(_read_own(setting, cfg, config_module, environ))
+        else:
+            rows.append(_read_gunicorn(setting, cfg, config_module))
+    return rows
+
+
+def _read_own(setting: Setting, cfg: Any, config_module: ModuleType | None, environ: Mapping[str, str]) -> SettingRow:
+    written = getattr(config_module, setting.name, None)
+    # Only under the gasgi command does gunicorn know the name; it has put file and command line in order already.
+    registered = getattr(cfg, setting.name, None)
+    if registered is not None and (written is None or registered != setting.read(written, _file_name(config_module))):
+        return SettingRow(setting, setting.read(registered, "command line"), "command line")
+    if written is not None:
+        source = _file_name(config_module)
+        return SettingRow(setting, setting.read(written, source), source)
+    if setting.variable in environ:
+        source = f"environment variable {setting.variable}"
+        return SettingRow(setting, setting.read(environ[setting.variable], source), source)
+    return SettingRow(setting, setting.default, "default")
+
+
+def _read_gunicorn(setting: Setting, cfg: Any, config_module: ModuleType | None) -> SettingRow:
+    # gunicorn before the version that brought the setting raises AttributeError.
+    value = getattr(cfg, setting.name, None)
+    if value is None:
+        return SettingRow(setting, setting.default, "default")
+    value = setting.read(value, "gunicorn")
+    if hasattr(config_module, setting.name):
+        return SettingRow(setting, value, _file_name(config_module))
+    return SettingRow(setting, value, "default" if value == setting.default else "gunicorn")
+
+
+def _file_name(config_module: ModuleType | None) -> str:
+    return getattr(config_module, "__file__", None) or "configuration file"
+
+
+# Kubernetes and Docker put the address of a service called "gasgi" into every container under these names.
+_SERVICE_ADDRESS = re.compile(
+    r"GASGI_(?:.*_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_.*)?)?)"
+)
+
+
+def _refuse_unknown_names(config_module: ModuleType | None, environ: Mapping[str, str]) -> None:
+    for name, value in vars(config_module).items() if config_module is not None else ():
+        if not name.lower().startswith("gasgi_") or name in OWN_SETTINGS:
+            continue
+        # A module or a function is something the file uses, not something it sets.
+        if not callable(value) and not isinstance(value, ModuleType):
+            raise SettingError(f"{name} ({_file_name(config_module)}): {_suggest(name.lower(), OWN_SETTINGS)}")
+    known = {setting.variable for setting in OWN_SETTINGS.values()} | {"GASGI_EXTENSIONS"}
+    for name in environ:
+        if name.startswith("GASGI_") and name not in known and not _SERVICE_ADDRESS.fullmatch(name):
+            raise SettingError(f"{name} (environment): {_suggest(name, known)}")
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    nearest = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.0)
+    return f"no such setting; the nearest is {nearest[0]}"
+
+
+def find_config_module(cfg: Any, modules: Mapping[str, ModuleType]) -> ModuleType | None:
+    """The configuration file as gunicorn executed it; ``modules`` is ``sys.modules``."""
+    location = getattr(cfg, "config", None) or ""
+    if location.startswith("python:"):
+        return modules.get(location[len("python:") :])
+    return modules.get("__config__")
+
+
+def render_settings(cfg: Any, config_module: ModuleType | None, environ: Mapping[str, str]) -> str:
+    """Three columns: name, value, source. ``cfg`` None stands for gunicorn's defaults."""
+    rows = [(row.setting.name, _show(row.value), row.source) for row in describe_settings(cfg, config_module, environ)]
+    name_width = max(len(name) for name, _, _ in rows)
+    value_width = min(40, max(len(value) for _, value, _ in rows))
+    return "\n".join(f"{name:{name_width}}  {value:{value_width}}  {source}" for name, value, source in rows)
+
+
+def _show(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple):
+        return ", ".join(": ".join(part) if isinstance(part, tuple) else part for part in value)
+    return str(value)

@@ -1,0 +1,113 @@
+"""What gasgi cannot honour of gunicorn's settings: refused or warned about at boot, never silently dropped.
+
+No gunicorn import: ``cfg`` is passed in. A setting an older gunicorn lacks counts as left at its default.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from gasgi.errors import SettingError
+
+__all__ = ["REFUSED", "WARNED", "GunicornRule", "check_gunicorn_settings"]
+
+
+class GunicornRule(NamedTuple):
+    """A value of a gunicorn setting that gasgi does not honour, and the sentence that says so."""
+
+    name: str
+    is_broken: Callable[[Any], bool]
+    sentence: str
+
+
+_NO_HTTP2 = (
+    "gasgi does not offer HTTP/2; leave this setting out and let the proxy in front speak HTTP/2 to the clients "
+    "(nginx: `http2 on`), or use gunicorn's own asgi worker"
+)
+_NO_UWSGI = (
+    "gasgi does not offer the uwsgi protocol; use `proxy_pass` instead of `uwsgi_pass` in nginx, "
+    "or gunicorn's own asgi worker"
+)
+
+REFUSED: tuple[GunicornRule, ...] = (
+    GunicornRule("protocol", lambda value: value != "http", _NO_UWSGI),
+    GunicornRule("http_protocols", lambda value: "h2" in value, _NO_HTTP2),
+    GunicornRule("http2_cleartext", lambda value: value not in ("off", False), _NO_HTTP2),
+    GunicornRule("http2_max_concurrent_streams", lambda value: value != 100, _NO_HTTP2),
+    GunicornRule("http2_initial_window_size", lambda value: value != 65535, _NO_HTTP2),
+    GunicornRule("http2_max_frame_size", lambda value: value != 16384, _NO_HTTP2),
+    GunicornRule("http2_max_header_list_size", lambda value: value != 65536, _NO_HTTP2),
+    GunicornRule(
+        "strip_header_spaces",
+        bool,
+        "gasgi refuses a space before the colon of a field (RFC 9112, 5.1: a smuggling risk); "
+        "let the proxy in front clean such requests, or mend the client",
+    ),
+    GunicornRule(
+        "permit_obsolete_folding",
+        bool,
+        "gasgi refuses folded field lines (RFC 9112, 5.2); let the proxy in front unfold them, or mend the client",
+    ),
+)
+
+WARNED: tuple[GunicornRule, ...] = (
+    GunicornRule(
+        "threads",
+        lambda value: value > 1,
+        "has no effect: one event loop serves all connections of a worker; use workers",
+    ),
+    GunicornRule("http_parser", lambda value: value != "auto", "has no effect: gasgi parses with httptools"),
+    GunicornRule(
+        "uwsgi_allow_ips",
+        lambda value: list(value) != ["127.0.0.1", "::1"],
+        "has no effect: gasgi does not offer the uwsgi protocol",
+    ),
+    GunicornRule(
+        "tmp_upload_dir", lambda value: value is not None, "has no effect: gasgi never writes a request body to a file"
+    ),
+    GunicornRule(
+        "do_handshake_on_connect", bool, "has no effect: the event loop always shakes hands when a client connects"
+    ),
+    GunicornRule(
+        "suppress_ragged_eofs",
+        lambda value: not value,
+        "has no effect: a TLS connection that ends without close_notify is a client that left",
+    ),
+    GunicornRule(
+        "asgi_loop",
+        lambda value: value == "uvloop" and importlib.util.find_spec("uvloop") is None,
+        "uvloop is not installed: asyncio is used instead",
+    ),
+)
+
+
+class _AnyAtom(dict[str, Any]):
+    """Every atom of an access log format: a number where gunicorn's is one, text elsewhere."""
+
+    def __missing__(self, key: str) -> object:
+        return 0 if key in ("T", "D", "M", "B") else "-"
+
+
+def check_gunicorn_settings(cfg: Any) -> list[str]:
+    """Raise SettingError for the first setting that must stop the boot; return a warning for each without effect."""
+    for rule in REFUSED:
+        if _is_broken(rule, cfg):
+            raise SettingError(f"{rule.name} = {getattr(cfg, rule.name)!r}: {rule.sentence}")
+    _check_access_log_format(getattr(cfg, "access_log_format", None))
+    return [f"{rule.name} = {getattr(cfg, rule.name)!r}: {rule.sentence}" for rule in WARNED if _is_broken(rule, cfg)]
+
+
+def _is_broken(rule: GunicornRule, cfg: Any) -> bool:
+    missing = object()
+    value = getattr(cfg, rule.name, missing)
+    return value is not missing and rule.is_broken(value)
+
+
+def _check_access_log_format(text: str | None) -> None:
+    try:
+        (text or "") % _AnyAtom()
+    except (TypeError, ValueError) as exc:
+        # gunicorn itself would print a traceback for every request.
+        raise SettingError(f"access_log_format = {text!r}: {exc}") from None

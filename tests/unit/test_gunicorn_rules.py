@@ -1,0 +1,68 @@
+"""gunicorn's settings that gasgi refuses or warns about."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from gunicorn.config import Config
+
+from gasgi.errors import SettingError
+from gasgi.settings import check_gunicorn_settings
+
+
+def test_untouched_gunicorn_passes_without_a_warning():
+    assert check_gunicorn_settings(Config()) == []
+
+
+def test_older_gunicorn_without_a_setting_passes():
+    assert check_gunicorn_settings(SimpleNamespace()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "instead"),
+    [
+        ("protocol", "uwsgi", "proxy_pass"),
+        ("http_protocols", ["h2", "h1"], "http2 on"),
+        ("http2_cleartext", "upgrade", "http2 on"),
+        ("http2_max_concurrent_streams", 5, "http2 on"),
+        ("http2_initial_window_size", 100_000, "http2 on"),
+        ("http2_max_frame_size", 20_000, "http2 on"),
+        ("http2_max_header_list_size", 1, "http2 on"),
+        ("strip_header_spaces", True, "RFC 9112, 5.1"),
+        ("permit_obsolete_folding", True, "RFC 9112, 5.2"),
+        ("access_log_format", "%(h)", "incomplete format"),
+        ("access_log_format", "%(s)d", "number is required"),
+    ],
+)
+def test_refusal_names_the_setting_and_the_way_out(name, value, instead):
+    with pytest.raises(SettingError, match=instead) as caught:
+        check_gunicorn_settings(SimpleNamespace(**{name: value}))
+    assert str(caught.value).startswith(f"{name} = {value!r}: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("threads", 2),
+        ("http_parser", "fast"),
+        ("http_parser", "python"),
+        ("uwsgi_allow_ips", ["*"]),
+        ("tmp_upload_dir", "/tmp"),
+        ("do_handshake_on_connect", True),
+        ("suppress_ragged_eofs", False),
+    ],
+)
+def test_setting_without_effect_gives_one_warning(name, value):
+    (warning,) = check_gunicorn_settings(SimpleNamespace(**{name: value}))
+    assert warning.startswith(f"{name} = {value!r}: has no effect")
+
+
+def test_warns_when_the_wanted_loop_is_not_installed(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (warning,) = check_gunicorn_settings(SimpleNamespace(asgi_loop="uvloop"))
+    assert "asyncio is used" in warning
+
+
+def test_accepts_a_format_with_numbers_and_widths():
+    assert check_gunicorn_settings(SimpleNamespace(access_log_format="%(D)d %(T)05d %(s)6s 100%% %({x}i)s")) == []

@@ -1,0 +1,231 @@
+"""Settings: where values come from, and what stops the boot."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from gunicorn.config import Config
+
+from gasgi.errors import SettingError
+from gasgi.settings import SETTINGS, Settings, describe_settings, find_config_module, render_settings
+
+KUBERNETES = {
+    "GASGI_SERVICE_HOST": "192.0.2.7",
+    "GASGI_SERVICE_PORT": "80",
+    "GASGI_SERVICE_PORT_HTTP": "80",
+    "GASGI_PORT": "tcp://192.0.2.7:80",
+    "GASGI_PORT_80_TCP": "tcp://192.0.2.7:80",
+    "GASGI_PORT_80_TCP_ADDR": "192.0.2.7",
+    "GASGI_WEB_SERVICE_HOST": "192.0.2.7",
+}
+
+
+def config_module(**names: object) -> ModuleType:
+    module = ModuleType("__config__")
+    module.__file__ = "/srv/gunicorn.conf.py"
+    vars(module).update(names)
+    return module
+
+
+def source_of(field: str, *args: Any) -> str:
+    return next(row.source for row in describe_settings(*args) if row.setting.field == field)
+
+
+def test_loads_the_defaults_from_an_untouched_gunicorn():
+    assert Settings.load(Config(), None, {}) == Settings()
+
+
+def test_every_setting_has_a_help_text_and_a_public_name():
+    assert len(SETTINGS) == len(dataclasses.fields(Settings))
+    assert len({setting.name for setting in SETTINGS}) == len(SETTINGS)
+    for setting in SETTINGS:
+        assert setting.help
+        assert setting.name.startswith("gasgi_") == setting.is_own
+
+
+def test_every_default_lies_in_its_own_range():
+    for setting in SETTINGS:
+        if setting.is_own:
+            assert setting.read(setting.default, "default") == setting.default
+
+
+def test_reads_gunicorns_values():
+    cfg = Config()
+    cfg.set("keepalive", 75)
+    cfg.set("limit_request_field_size", 1000)
+    cfg.set("header_map", "refuse")
+    cfg.set("secure_scheme_headers", {"X-SCHEME": "tls"})
+    settings = Settings.load(cfg, None, {})
+    assert settings.keep_alive_s == 75.0
+    assert settings.limit_request_field_bytes == 1000
+    assert settings.header_map == "refuse"
+    assert settings.secure_scheme_headers == (("X-SCHEME", "tls"),)
+
+
+def test_takes_the_default_for_a_setting_an_older_gunicorn_lacks():
+    assert Settings.load(SimpleNamespace(keepalive=5), None, {}) == Settings(keep_alive_s=5.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "bound"),
+    [
+        ("limit_request_line", "limit_request_line", 1024 * 1024),
+        ("limit_request_fields", "limit_request_fields", 32_768),
+        ("limit_request_field_size", "limit_request_field_bytes", 1024 * 1024),
+    ],
+)
+def test_bounds_what_gunicorn_calls_unlimited(name, field, bound):
+    cfg = Config()
+    cfg.set(name, 0)
+    assert getattr(Settings.load(cfg, None, {}), field) == bound
+
+
+def test_refuses_a_worker_that_may_hold_no_connection():
+    cfg = Config()
+    cfg.set("worker_connections", 0)
+    with pytest.raises(SettingError, match="worker_connections = 0"):
+        Settings.load(cfg, None, {})
+
+
+def test_configuration_file_beats_environment():
+    module = config_module(gasgi_header_timeout_s=3)
+    environ = {"GASGI_HEADER_TIMEOUT_S": "4", "GASGI_GC_FREEZE": "false"}
+    settings = Settings.load(Config(), module, environ)
+    assert settings.header_timeout_s == 3.0
+    assert settings.gc_freeze is False
+    assert source_of("header_timeout_s", Config(), module, environ) == "/srv/gunicorn.conf.py"
+    assert source_of("gc_freeze", Config(), module, environ) == "environment variable GASGI_GC_FREEZE"
+    assert source_of("slow_loop_ms", Config(), module, environ) == "default"
+
+
+def test_command_line_beats_configuration_file():
+    cfg = SimpleNamespace(gasgi_header_timeout_s=9.0)  # as the gasgi command registers it
+    module = config_module(gasgi_header_timeout_s=3)
+    assert Settings.load(cfg, module, {}).header_timeout_s == 9.0
+    assert source_of("header_timeout_s", cfg, module, {}) == "command line"
+
+
+def test_names_the_file_when_gunicorn_knows_the_setting_too():
+    cfg = SimpleNamespace(gasgi_header_timeout_s=3.0)
+    module = config_module(gasgi_header_timeout_s=3)
+    assert source_of("header_timeout_s", cfg, module, {}) == "/srv/gunicorn.conf.py"
+
+
+def test_says_which_gunicorn_settings_were_changed_and_where():
+    cfg = Config()
+    cfg.set("keepalive", 75)
+    cfg.set("backlog", 10)
+    module = config_module(backlog=10)
+    assert source_of("keep_alive_s", cfg, module, {}) == "gunicorn"
+    assert source_of("backlog", cfg, module, {}) == "/srv/gunicorn.conf.py"
+    assert source_of("graceful_timeout_s", cfg, module, {}) == "default"
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ({"gasgi_slow_loop_ms": 50}, {"slow_loop_ms": 50.0}),
+        ({"gasgi_slow_loop_ms": "50.5"}, {"slow_loop_ms": 50.5}),
+        ({"gasgi_gc_freeze": "No"}, {"gc_freeze": False}),
+        ({"gasgi_limit_concurrency": " 12 "}, {"limit_concurrency": 12}),
+        ({"gasgi_server_header": ""}, {"server_header": ""}),
+        (
+            {"gasgi_forwarded_fields": "forwarded, x-forwarded-for"},
+            {"forwarded_fields": ("forwarded", "x-forwarded-for")},
+        ),
+        ({"gasgi_forwarded_fields": ["forwarded"]}, {"forwarded_fields": ("forwarded",)}),
+        ({"gasgi_forwarded_fields": ""}, {"forwarded_fields": ()}),
+    ],
+)
+def test_reads_values_as_they_are_written(written, value):
+    assert Settings.load(Config(), config_module(**written), {}) == Settings(**value)
+    in_environment = {name.upper(): text for name, text in written.items() if isinstance(text, str)}
+    if in_environment:
+        assert Settings.load(Config(), None, in_environment) == Settings(**value)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"gasgi_header_timeout_s": -1},
+        {"gasgi_header_timeout_s": 1e9},
+        {"gasgi_header_timeout_s": float("nan")},
+        {"gasgi_header_timeout_s": float("inf")},
+        {"gasgi_header_timeout_s": "soon"},
+        {"gasgi_header_timeout_s": True},
+        {"gasgi_header_timeout_s": [1]},
+        {"gasgi_limit_concurrency": 1.5},
+        {"gasgi_limit_concurrency": "many"},
+        {"gasgi_limit_concurrency": False},
+        {"gasgi_gc_freeze": 1},
+        {"gasgi_gc_freeze": "maybe"},
+        {"gasgi_server_header": "a\r\nset-cookie: b"},
+        {"gasgi_server_header": "gäsgi"},
+        {"gasgi_server_header": 3},
+        {"gasgi_websocket_compression_window_bits": 8},
+        {"gasgi_websocket_compression_window_bits": 16},
+        {"gasgi_websocket_close_timeout_s": 0},
+        {"gasgi_forwarded_fields": "x-real-ip"},
+        {"gasgi_forwarded_fields": 7},
+        {"gasgi_forwarded_fields": [7]},
+    ],
+)
+def test_impossible_value_names_setting_value_and_place(written):
+    ((name, value),) = written.items()
+    with pytest.raises(SettingError) as caught:
+        Settings.load(Config(), config_module(**written), {})
+    assert str(caught.value).startswith(f"{name} = {value!r} (/srv/gunicorn.conf.py): ")
+
+
+def test_impossible_value_in_the_environment_names_the_variable():
+    with pytest.raises(SettingError, match="environment variable GASGI_BODY_TIMEOUT_S"):
+        Settings.load(Config(), None, {"GASGI_BODY_TIMEOUT_S": "-1"})
+
+
+def test_misspelt_name_in_the_configuration_file_names_the_nearest():
+    with pytest.raises(SettingError, match=r"gasgi_header_timeout \(/srv/gunicorn.conf.py\).*gasgi_header_timeout_s"):
+        Settings.load(Config(), config_module(gasgi_header_timeout=3), {})
+
+
+def test_misspelt_name_in_the_environment_names_the_nearest():
+    with pytest.raises(SettingError, match=r"GASGI_GCFREEZE \(environment\).*GASGI_GC_FREEZE"):
+        Settings.load(Config(), None, {"GASGI_GCFREEZE": "1"})
+
+
+def test_name_in_capitals_in_the_configuration_file_is_misspelt():
+    with pytest.raises(SettingError, match="nearest is gasgi_gc_freeze"):
+        Settings.load(Config(), config_module(GASGI_GC_FREEZE=False), {})
+
+
+def test_modules_and_functions_of_the_configuration_file_are_no_settings():
+    module = config_module(gasgi_helpers=ModuleType("gasgi_helpers"), gasgi_workers=lambda: 3)
+    assert Settings.load(Config(), module, {}) == Settings()
+
+
+def test_build_switch_and_service_addresses_are_no_settings():
+    assert Settings.load(Config(), None, {"GASGI_EXTENSIONS": "require", **KUBERNETES}) == Settings()
+
+
+def test_finds_the_configuration_file_gunicorn_executed():
+    module = ModuleType("__config__")
+    assert find_config_module(Config(), {"__config__": module}) is module
+    assert find_config_module(Config(), {}) is None
+
+
+def test_finds_a_configuration_module_given_by_name():
+    module = ModuleType("conf.production")
+    cfg = Config()
+    cfg.set("config", "python:conf.production")
+    assert find_config_module(cfg, {"conf.production": module, "__config__": ModuleType("old")}) is module
+
+
+def test_rendered_settings_show_name_value_and_source():
+    text = render_settings(None, config_module(gasgi_gc_freeze=False), {"GASGI_SLOW_LOOP_MS": "25"})
+    lines = {line.split()[0]: line.split()[1:] for line in text.splitlines()}
+    assert len(lines) == len(SETTINGS)
+    assert lines["gasgi_gc_freeze"] == ["false", "/srv/gunicorn.conf.py"]
+    assert lines["gasgi_slow_loop_ms"] == ["25", "environment", "variable", "GASGI_SLOW_LOOP_MS"]
+    assert lines["keepalive"] == ["2", "default"]
