@@ -71,7 +71,8 @@ HOP_BY_HOP: frozenset[bytes] = frozenset(
 )
 
 # RFC 9110, 5.3: fields whose grammar admits one member. A repeat can be read in two ways, which is how requests are
-# smuggled past the proxy that read it the other way, so it is refused.
+# smuggled past the proxy that read it the other way, so it is refused. Fields that frame, route, authenticate or
+# condition a request; a doubled User-Agent or Referer harms nobody and is let through.
 SINGLETON_FIELDS: frozenset[bytes] = frozenset(
     (
         b"authorization",
@@ -79,22 +80,16 @@ SINGLETON_FIELDS: frozenset[bytes] = frozenset(
         b"content-location",
         b"content-range",
         b"content-type",
-        b"date",
-        b"expect",
-        b"from",
         b"host",
         b"if-modified-since",
         b"if-range",
         b"if-unmodified-since",
-        b"max-forwards",
         b"origin",
         b"proxy-authorization",
         b"range",
-        b"referer",
         b"sec-websocket-key",
         b"sec-websocket-version",
         b"transfer-encoding",
-        b"user-agent",
     )
 )
 
@@ -104,9 +99,11 @@ FORBIDDEN_TRAILERS: frozenset[bytes] = SINGLETON_FIELDS | HOP_BY_HOP | frozenset
         b"cache-control",
         b"content-encoding",
         b"cookie",
+        b"expect",
         b"forwarded",
         b"if-match",
         b"if-none-match",
+        b"max-forwards",
         b"pragma",
         b"set-cookie",
         b"x-forwarded-for",
