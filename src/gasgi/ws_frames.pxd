@@ -1,0 +1,60 @@
+cimport cython
+
+cdef int _CONTINUATION
+cdef int _TEXT
+cdef int _BINARY
+cdef int _CLOSE
+cdef int _PONG
+cdef int _FIN
+cdef int _RSV1
+cdef int _RSV23
+cdef int _NO_STATUS
+cdef int _MAX_CONTROL_BYTES
+cdef int _INFLATE_SLACK
+
+@cython.final
+cdef class FrameDecoder:
+    cdef long long _max_message_bytes
+    cdef long long _max_compressed_bytes
+    cdef object _inflater
+
+    cdef public bint is_message
+    cdef public int opcode
+    cdef public object payload
+    cdef public int close_code
+
+    cdef bytes _data
+    cdef Py_ssize_t _position
+    cdef bint _is_finished
+
+    cdef int _message_opcode
+    cdef bint _is_compressed
+    cdef object _buffer
+    cdef long long _message_bytes
+
+    cdef bint _is_in_frame
+    cdef bint _is_final
+    cdef long long _remaining
+
+    cpdef feed(self, bytes data)
+    cpdef bint advance(self) except -1
+    @cython.locals(data=bytes, size=Py_ssize_t, position=Py_ssize_t, first=int, second=int, opcode=int,
+                   length="long long")
+    cdef bint _advance(self) except -1
+    @cython.locals(opcode=int)
+    cdef int _check_start(self, int first, int second) except -1
+    cdef long long _read_length(self, bytes data, Py_ssize_t position, int form) except -2
+    @cython.locals(limit="long long")
+    cdef int _check_size(self, int first, long long length) except -1
+    cdef int _begin_frame(self, int first, bytes data, Py_ssize_t position, long long length) except -1
+    @cython.locals(position=Py_ssize_t, available=Py_ssize_t, is_whole=bint)
+    cdef bint _continue_frame(self) except -1
+    @cython.locals(is_text=bint)
+    cdef _end_message(self)
+    cdef _end_control(self, int opcode, bytes payload)
+    cdef _finish(self)
+
+cpdef bytes encode_close(int code, str reason)
+cpdef bint is_sendable_close_code(long long code) except -1
+cdef int _read_close_code(bytes payload) except -1
+cdef str _decode_text(bytes data)
