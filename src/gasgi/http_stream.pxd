@@ -1,6 +1,5 @@
 cdef class HttpStream:
     cpdef prepare_head(self, int status, headers, bint has_trailers)
-    cpdef discard_head(self)
     cpdef send_body(self, bytes body, bint more)
     cpdef send_informational(self, int status, headers)
     cpdef send_trailers(self, headers, bint more)

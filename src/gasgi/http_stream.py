@@ -17,10 +17,6 @@ class HttpStream:
         """Check and hold the head of the response until the first body piece; raise ASGIMisuse when it is not valid."""
         raise NotImplementedError
 
-    def discard_head(self) -> None:
-        """Forget a head that is held: another answer takes its place."""
-        raise NotImplementedError
-
     def send_body(self, body: bytes, more: bool) -> Awaitable[None]:
         """Send a piece of the body, the last one unless ``more``; the result is awaited by the app."""
         raise NotImplementedError

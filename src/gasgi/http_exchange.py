@@ -1,0 +1,338 @@
+"""One request and its response: the ASGI ``receive`` and ``send``, and the task that runs the app.
+
+Knows the ASGI rules and nothing of framing: the request's body arrives through ``feed_body`` and ``end_body``, the
+response leaves through an HttpStream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+from gasgi.awaitables import DONE, Finished
+from gasgi.errors import ASGIMisuse, ClientDisconnected
+from gasgi.http_stream import HttpStream
+from gasgi.runtime import Runtime
+
+__all__ = ["HttpExchange"]
+
+# How far the response is. Who moves it:
+#   NOT_STARTED --http.response.start--> HEAD_HELD --first body--> STREAMING --last body--> COMPLETE
+#   STREAMING --last body, trailers announced--> TRAILERS --last trailers--> COMPLETE
+#   any --the app failed, or the client left and the app has ended--> COMPLETE
+NOT_STARTED = 0
+HEAD_HELD = 1
+STREAMING = 2
+TRAILERS = 3
+COMPLETE = 4
+
+_EVENTS = (
+    "http.response.start, http.response.body, http.response.trailers, http.response.pathsend, "
+    "http.response.zerocopysend, http.response.early_hint"
+)
+
+
+class HttpExchange:
+    """Made for one request; ``start`` runs the app in a task of its own."""
+
+    def __init__(self, runtime: Runtime, stream: HttpStream, scope: dict[str, Any], has_body: bool) -> None:
+        # Fixed for the request
+        self._runtime = runtime
+        self._stream = stream
+        self._scope: dict[str, Any] | None = scope
+        self._task: asyncio.Task[None] | None = None
+
+        # The request's body
+        self._pieces: list[bytes] | None = None
+        self.buffered = 0  # bytes in _pieces
+        self._is_body_ended = not has_body
+        self._is_body_delivered = False
+
+        # The response
+        self._state = NOT_STARTED
+        self._has_trailers = False
+
+        # The client
+        self.is_client_gone = False
+        self._was_cancelled_by_server = False
+        self._waiters: list[asyncio.Future[None]] | None = None
+
+    # What the stream calls
+
+    def feed_body(self, data: bytes) -> None:
+        """Take a piece of the request's body."""
+        if self._state == COMPLETE:
+            return
+        if self._pieces is None:
+            self._pieces = [data]
+        else:
+            self._pieces.append(data)
+        self.buffered += len(data)
+        if self._waiters is not None:
+            self._wake()
+
+    def end_body(self) -> None:
+        """The request's body is whole."""
+        self._is_body_ended = True
+        if self._waiters is not None:
+            self._wake()
+
+    def disconnect(self) -> None:
+        """The client left: wake ``receive`` with http.disconnect; ``send`` raises once the stream says so."""
+        self.is_client_gone = True
+        if self._waiters is not None:
+            self._wake()
+
+    def cancel(self) -> None:
+        """Cancel the app's task: its client left, or the worker has no time left."""
+        if self._task is not None and not self._task.done():
+            self._was_cancelled_by_server = True
+            self._task.cancel()
+
+    def complete(self) -> None:
+        """The stream has the whole response, or gave up on it: later events are ignored."""
+        self._state = COMPLETE
+        self._pieces = None
+        self.buffered = 0
+        if self._waiters is not None:
+            self._wake()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the app's task has not ended."""
+        return self._task is None or not self._task.done()
+
+    @property
+    def has_started(self) -> bool:
+        """Whether a part of the response has been handed to the stream for sending."""
+        return self._state >= STREAMING
+
+    def set_task(self, task: asyncio.Task[None]) -> None:
+        """Keep the task that runs ``run``."""
+        self._task = task
+
+    async def run(self) -> None:
+        """Run the app; answer for it when it fails or falls silent."""
+        try:
+            await self._runtime.app(self._scope, self.receive, self.send)  # type: ignore[arg-type]
+            if self._state != COMPLETE and not self.is_client_gone and not self._was_cancelled_by_server:
+                self._runtime.log.error("ASGI app returned without completing the response to %s", self._describe())
+        except asyncio.CancelledError:
+            if not self._was_cancelled_by_server:
+                self._runtime.log.error("ASGI app was cancelled from within during %s", self._describe())
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as exc:
+            # SystemExit too: one request must not end a worker that serves others.
+            if not (self.is_client_gone and comes_from_departure(exc)):
+                self._runtime.log.exception("Exception in ASGI app during %s", self._describe())
+        finally:
+            self._end()
+
+    # The application's side
+
+    def receive(self) -> Awaitable[dict[str, Any]]:
+        """ASGI receive: http.request until the body is delivered, then http.disconnect, as often as it is asked for."""
+        message = self._next_message()
+        if message is not None:
+            return Finished(message)
+        return self._receive_later()
+
+    def send(self, message: dict[str, Any]) -> Awaitable[None]:
+        """ASGI send. Raises ASGIMisuse for an event that is not allowed now, ClientDisconnected when the client left."""
+        kind = message.get("type")
+        if kind == "http.response.body":
+            return self._send_body(message)
+        if kind == "http.response.start":
+            return self._send_start(message)
+        return self._send_other(kind, message)
+
+    # Helpers
+
+    def _next_message(self) -> dict[str, Any] | None:
+        if self._state == COMPLETE:
+            return {"type": "http.disconnect"}
+        if self._is_body_ended:
+            # A client may shut its side once it has sent the request: a whole body comes before http.disconnect.
+            if not self._is_body_delivered:
+                return self._take_body()
+            return {"type": "http.disconnect"} if self.is_client_gone else None
+        if self.is_client_gone:
+            return {"type": "http.disconnect"}
+        return self._take_body() if self._pieces is not None else None
+
+    def _take_body(self) -> dict[str, Any]:
+        pieces, self._pieces = self._pieces, None
+        buffered, self.buffered = self.buffered, 0
+        self._is_body_delivered = self._is_body_ended
+        if pieces is None:
+            body = b""
+        elif len(pieces) == 1:
+            body = pieces[0]
+        else:
+            body = b"".join(pieces)
+        if buffered and not self._is_body_ended:
+            self._stream.want_body()
+        return {"type": "http.request", "body": body, "more_body": not self._is_body_ended}
+
+    async def _receive_later(self) -> dict[str, Any]:
+        # The state is read again after each wait, so a cancelled receive() takes nothing with it.
+        while True:
+            message = self._next_message()
+            if message is not None:
+                return message
+            if not self._is_body_ended:
+                self._stream.want_body()
+            waiter = self._runtime.loop.create_future()
+            if self._waiters is None:
+                self._waiters = []
+            self._waiters.append(waiter)
+            await waiter
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, None
+        if waiters is not None:
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def _send_start(self, message: dict[str, Any]) -> Awaitable[None]:
+        if self._state != NOT_STARTED:
+            return self._out_of_turn("http.response.start")
+        status = message.get("status")
+        if type(status) is not int:
+            status = _checked_status(status)
+        headers = message.get("headers")
+        self._has_trailers = bool(message.get("trailers", False))
+        self._stream.prepare_head(status, () if headers is None else headers, self._has_trailers)
+        self._state = HEAD_HELD
+        return DONE
+
+    def _send_body(self, message: dict[str, Any]) -> Awaitable[None]:
+        if self._state != HEAD_HELD and self._state != STREAMING:
+            return self._out_of_turn("http.response.body")
+        body = message.get("body", b"")
+        if type(body) is not bytes:
+            body = _checked_body(body)
+        if message.get("more_body", False):
+            result = self._stream.send_body(body, True)
+            self._state = STREAMING
+        elif self._has_trailers:
+            result = self._stream.send_body(body, True)
+            self._state = TRAILERS
+        else:
+            result = self._stream.send_body(body, False)
+        return result
+
+    def _send_other(self, kind: object, message: dict[str, Any]) -> Awaitable[None]:
+        stream = self._stream
+        if self._state == COMPLETE and isinstance(kind, str) and kind.startswith("http.response."):
+            return self._out_of_turn(kind)
+        if kind == "http.response.pathsend":
+            path = message.get("path")
+            if not isinstance(path, str):
+                raise ASGIMisuse(f"http.response.pathsend needs 'path' as a str, not {path!r}")
+            return self._send_file(kind, path, None, None, False)
+        if kind == "http.response.zerocopysend":
+            file = message.get("file")
+            if not isinstance(file, int) and not hasattr(file, "fileno"):
+                raise ASGIMisuse(f"http.response.zerocopysend needs 'file' as a file with a descriptor, not {file!r}")
+            descriptor = file if isinstance(file, int) else file.fileno()
+            return self._send_file(
+                kind,
+                descriptor,
+                message.get("offset"),
+                message.get("count"),
+                bool(message.get("more_body", False)),
+            )
+        if kind == "http.response.trailers":
+            if self._state != TRAILERS:
+                return self._out_of_turn(kind)
+            more = bool(message.get("more_trailers", False))
+            headers = message.get("headers")
+            return stream.send_trailers(() if headers is None else headers, more)
+        if kind == "http.response.early_hint":
+            links = message.get("links", ())
+            if self._state > HEAD_HELD:
+                return self._out_of_turn(kind)
+            return stream.send_informational(103, [(b"link", link) for link in links])
+        if kind == "http.response.informational":
+            # gunicorn's own worker has this message; apps written for it keep working.
+            if self._state > HEAD_HELD:
+                return self._out_of_turn(kind)
+            status = _checked_status(message.get("status"))
+            if not 102 <= status <= 199:
+                raise ASGIMisuse(f"http.response.informational takes a status from 102 to 199, not {status}")
+            headers = message.get("headers")
+            return stream.send_informational(status, () if headers is None else headers)
+        raise ASGIMisuse(f"unknown ASGI event {kind!r}; an HTTP response takes {_EVENTS}")
+
+    def _send_file(
+        self, kind: str, file: int | str, offset: int | None, count: int | None, more: bool
+    ) -> Awaitable[None]:
+        if self._state != HEAD_HELD and self._state != STREAMING:
+            return self._out_of_turn(kind)
+        for name, value in (("offset", offset), ("count", count)):
+            if value is not None and (type(value) is not int or value < 0):
+                raise ASGIMisuse(f"{kind} needs '{name}' as a number of bytes, not {value!r}")
+        result = self._stream.send_file(file, offset, count, more or self._has_trailers)
+        if more:
+            self._state = STREAMING
+        elif self._has_trailers:
+            self._state = TRAILERS
+        return result
+
+    def _out_of_turn(self, kind: str) -> Awaitable[None]:
+        """An event in the wrong state: ignored after the end, an error before it (ASGI HTTP, "Disconnected client")."""
+        if self._state == COMPLETE:
+            if self.is_client_gone:
+                raise ClientDisconnected("the client left before the answer was sent")
+            return DONE
+        if self._state == NOT_STARTED:
+            raise ASGIMisuse(f"{kind} was sent before http.response.start")
+        if self._state == TRAILERS:
+            raise ASGIMisuse(f"{kind} was sent where http.response.trailers is due")
+        raise ASGIMisuse(f"{kind} was sent after http.response.start" if kind.endswith("start") else f"{kind} is late")
+
+    def _end(self) -> None:
+        """The task is over: let go of everything, so that nothing waits for the collector."""
+        self._runtime.exchanges.discard(self)
+        if self._state != COMPLETE:
+            self._state = COMPLETE
+            self._stream.fail()
+        self._stream.exchange_ended()
+        self._scope = None
+        self._pieces = None
+        self._task = None
+
+    def _describe(self) -> str:
+        scope = self._scope
+        return "a request" if scope is None else f"{scope['method']} {scope['path']}"
+
+
+def comes_from_departure(exc: BaseException | None) -> bool:
+    """Whether ``exc`` only tells that the client left: frameworks re-raise ClientDisconnected as an error of their own."""
+    seen = 0
+    while exc is not None and seen < 16:
+        if isinstance(exc, ClientDisconnected):
+            return True
+        members = getattr(exc, "exceptions", None)
+        if members:
+            return all(comes_from_departure(member) for member in members)
+        exc = exc.__cause__ or exc.__context__
+        seen += 1
+    return False
+
+
+def _checked_status(status: Any) -> int:
+    # bool is an int to Python and a mistake here; IntEnum (http.HTTPStatus) is what frameworks send.
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise ASGIMisuse(f"http.response.start needs 'status' as an int, not {status!r}")
+    return int(status)
+
+
+def _checked_body(body: Any) -> bytes:
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body)
+    raise ASGIMisuse(f"http.response.body needs 'body' as bytes, not {type(body).__name__}")

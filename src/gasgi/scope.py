@@ -1,0 +1,80 @@
+"""Build ASGI scopes from a parsed head. Every mutable value is the request's own: middleware may change what it gets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gasgi._accel import RequestHead
+
+__all__ = ["SPEC_VERSION", "http_scope", "scope_template", "websocket_scope"]
+
+SPEC_VERSION = "2.5"
+
+
+def scope_template(
+    client: tuple[str, int] | None, server: tuple[str, int | None] | None, scheme: str, root_path: str
+) -> dict[str, Any]:
+    """Make what the scopes of one connection have in common; copied for each request, so immutable values only."""
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "server": server,
+        "client": client,
+        "scheme": scheme,
+        "root_path": root_path,
+    }
+
+
+def http_scope(
+    head: RequestHead, template: dict[str, Any], state: dict[str, Any] | None, tls: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Make the scope of one request (ASGI HTTP 2.5)."""
+    scope = template.copy()
+    scope["asgi"] = {"version": "3.0", "spec_version": "2.5"}
+    scope["http_version"] = head.http_version
+    scope["method"] = head.method
+    scope["path"] = head.path
+    scope["raw_path"] = head.raw_path
+    scope["query_string"] = head.query_string
+    scope["headers"] = head.headers
+    extensions: dict[str, Any] = {
+        "http.response.pathsend": {},
+        "http.response.zerocopysend": {},
+        "http.response.early_hint": {},
+    }
+    if head.accepts_trailers:
+        extensions["http.response.trailers"] = {}
+    if tls is not None:
+        extensions["tls"] = _own(tls)
+    scope["extensions"] = extensions
+    if state is not None:
+        scope["state"] = state.copy()
+    return scope
+
+
+def websocket_scope(
+    head: RequestHead,
+    template: dict[str, Any],
+    state: dict[str, Any] | None,
+    tls: dict[str, Any] | None,
+    subprotocols: list[str],
+) -> dict[str, Any]:
+    """Make the scope of one WebSocket (ASGI WebSocket 2.5): like HTTP, without a method."""
+    scope = http_scope(head, template, state, tls)
+    del scope["method"]
+    scope["type"] = "websocket"
+    scope["scheme"] = "wss" if scope["scheme"] in ("https", "wss") else "ws"
+    scope["subprotocols"] = subprotocols
+    extensions: dict[str, Any] = {"websocket.http.response": {}}
+    if tls is not None:
+        extensions["tls"] = _own(tls)
+    scope["extensions"] = extensions
+    return scope
+
+
+def _own(tls: dict[str, Any]) -> dict[str, Any]:
+    """Copy the tls extension with its one list."""
+    copy = tls.copy()
+    copy["client_cert_chain"] = list(copy["client_cert_chain"])
+    return copy
