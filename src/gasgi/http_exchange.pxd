@@ -9,6 +9,7 @@ cdef class HttpExchange:
     cdef HttpStream _stream
     cdef dict _scope
     cdef object _task
+    cdef public bint is_running
 
     cdef list _pieces
     cdef public Py_ssize_t buffered
@@ -27,7 +28,7 @@ cdef class HttpExchange:
     cpdef disconnect(self)
     cpdef cancel(self)
     cpdef complete(self)
-    cpdef set_task(self, task)
+    cpdef start(self, bint may_run_now)
 
     cdef dict _next_message(self)
     cdef dict _take_body(self)

@@ -42,6 +42,7 @@ class HttpExchange:
         self._stream = stream
         self._scope: dict[str, Any] | None = scope
         self._task: asyncio.Task[None] | None = None
+        self.is_running = True
 
         # The request's body
         self._pieces: list[bytes] | None = None
@@ -86,7 +87,7 @@ class HttpExchange:
 
     def cancel(self) -> None:
         """Cancel the app's task: its client left, or the worker has no time left."""
-        if self._task is not None and not self._task.done():
+        if self._task is not None:
             self._was_cancelled_by_server = True
             self._task.cancel()
 
@@ -98,19 +99,12 @@ class HttpExchange:
         if self._waiters is not None:
             self._wake()
 
-    @property
-    def is_running(self) -> bool:
-        """Whether the app's task has not ended."""
-        return self._task is None or not self._task.done()
-
-    @property
-    def has_started(self) -> bool:
-        """Whether a part of the response has been handed to the stream for sending."""
-        return self._state >= STREAMING
-
-    def set_task(self, task: asyncio.Task[None]) -> None:
-        """Keep the task that runs ``run``."""
-        self._task = task
+    def start(self, may_run_now: bool) -> None:
+        """Run the app in a task; its first step runs before this returns where ``may_run_now`` and Python allow it."""
+        task = self._runtime.spawn(self.run(), may_run_now)
+        if self.is_running:
+            self._task = task
+            self._runtime.exchanges.add(self)
 
     async def run(self) -> None:
         """Run the app; answer for it when it fails or falls silent."""
@@ -297,6 +291,7 @@ class HttpExchange:
 
     def _end(self) -> None:
         """The task is over: let go of everything, so that nothing waits for the collector."""
+        self.is_running = False
         self._runtime.exchanges.discard(self)
         if self._state != COMPLETE:
             self._state = COMPLETE

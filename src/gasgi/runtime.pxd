@@ -1,3 +1,5 @@
+cdef bint HAS_TASK_CONTEXT
+
 cdef class Runtime:
     cdef public object loop
     cdef public object app
@@ -5,11 +7,24 @@ cdef class Runtime:
     cdef public object log
     cdef public object observer
     cdef public object base_context
+    cdef public bint can_start_eagerly
+    cdef public object proxy
+    cdef public object head_limits
+    cdef public object tls_info
+    cdef public double keep_alive_s
+    cdef public Py_ssize_t limit_concurrency
     cdef public dict state
     cdef public double now
     cdef public bytes server_field
     cdef public bytes date_field
     cdef public bint is_draining
+    cdef public object on_room
+    cdef public Py_ssize_t max_requests
+    cdef public object on_quota
     cdef public set connections
     cdef public set exchanges
     cdef public Py_ssize_t requests_completed
+
+    cpdef spawn(self, coro, bint may_run_now)
+    cpdef forget(self, connection)
+    cpdef count_request(self)

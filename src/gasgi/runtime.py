@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from gasgi._accel import HeadLimits
     from gasgi.observer import Observer
+    from gasgi.proxy import ProxyPolicy
     from gasgi.settings import Settings
     from gasgi.types import ASGIApp
 
-__all__ = ["Connection", "Log", "Runtime"]
+__all__ = ["Connection", "Conversation", "Log", "Runtime"]
+
+HAS_TASK_CONTEXT = sys.version_info >= (3, 11)
+
+
+def _nothing() -> None:
+    pass
 
 
 class Connection(Protocol):
@@ -25,6 +35,13 @@ class Connection(Protocol):
 
     def abort(self) -> None:
         """The time to drain is over: drop the transport and cancel the application's task."""
+
+
+class Conversation(Protocol):
+    """What the server needs of a running application call."""
+
+    def cancel(self) -> None:
+        """Cancel the application's task."""
 
 
 class Log(Protocol):
@@ -55,6 +72,12 @@ class Runtime:
         self.log = log
         self.observer = observer  # None when no access log, no statsd and no request hook wants to hear of requests
         self.base_context = contextvars.copy_context()
+        self.can_start_eagerly = sys.version_info >= (3, 12) and loop.get_task_factory() is None
+        self.proxy: ProxyPolicy | None = None  # None when nobody in front is trusted to speak for the client
+        self.head_limits: HeadLimits | None = None
+        self.tls_info: Callable[[asyncio.BaseTransport], dict[str, Any]] | None = None  # the ASGI tls extension
+        self.keep_alive_s = settings.keep_alive_s
+        self.limit_concurrency = settings.limit_concurrency
         # None when the lifespan is off or the app does not take part: the scope then has no "state".
         self.state: dict[str, Any] | None = None
 
@@ -63,8 +86,35 @@ class Runtime:
         self.server_field = b""  # b"server: gasgi\r\n", or empty
         self.date_field = b""  # b"date: Sun, …\r\n", renewed every second
         self.is_draining = False
+        self.on_room: Callable[[], object] | None = None  # set while accepting waits for a connection to end
+        self.max_requests = settings.max_requests
+        self.on_quota: Callable[[], object] = _nothing
 
         # Kept by the connections
         self.connections: set[Connection] = set()
-        self.exchanges: set[object] = set()
+        self.exchanges: set[Conversation] = set()
         self.requests_completed = 0
+
+    def spawn(self, coro: Coroutine[Any, Any, None], may_run_now: bool) -> asyncio.Task[None]:
+        """Run ``coro`` in a task with a fresh copy of the worker's context.
+
+        Its first step runs at once when ``may_run_now`` and Python can (3.12); never ask for that from within another task.
+        """
+        context = self.base_context.copy()
+        if may_run_now and self.can_start_eagerly:
+            return asyncio.Task(coro, loop=self.loop, context=context, eager_start=True)
+        if HAS_TASK_CONTEXT:
+            return self.loop.create_task(coro, context=context)
+        return context.run(self.loop.create_task, coro)
+
+    def forget(self, connection: Connection) -> None:
+        """Drop a connection that is gone and tell the server that there is room."""
+        self.connections.discard(connection)
+        if self.on_room is not None:
+            self.on_room()
+
+    def count_request(self) -> None:
+        """Count an answered request or WebSocket; ask the worker to stop when ``max_requests`` is reached."""
+        self.requests_completed += 1
+        if self.requests_completed == self.max_requests:
+            self.on_quota()

@@ -1,0 +1,557 @@
+"""An HTTP/1.1 connection: reads requests, runs one exchange at a time and decides what comes after each response.
+
+The asyncio protocol of every accepted connection until a WebSocket takes the transport over. http_writer is its
+writing half.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from gasgi._accel import HeadParser, RequestHead
+from gasgi.errors import RequestError
+from gasgi.http_exchange import HttpExchange
+from gasgi.http_writer import HttpWriter
+from gasgi.message_body import ChunkedBody, LengthBody
+from gasgi.runtime import Runtime
+from gasgi.scope import http_scope, scope_template, websocket_scope
+from gasgi.ws_connection import WebSocketConnection
+from gasgi.ws_handshake import read_handshake
+
+__all__ = ["HttpConnection"]
+
+# What the connection reads. Who moves it:
+#   IDLE --first byte--> HEAD --whole head--> REQUEST --response complete--> IDLE, or REQUEST again (pipelined)
+#   REQUEST --response complete, body not read--> DISCARDING --body read away--> IDLE
+#   any --an answer that ends the connection, more may arrive--> LINGERING --client closed, or 5 s--> CLOSED
+IDLE = 0
+HEAD = 1
+REQUEST = 2
+DISCARDING = 3
+LINGERING = 4
+CLOSED = 5
+
+HOLD_BYTES = 64 * 1024  # requests pipelined behind the one in progress: above this, reading pauses
+WINDOW_BYTES = 4 * 1024  # held bytes are parsed in windows of this size, so that a long burst is not copied for each request
+MAX_UNFINISHED = 16  # tasks that go on after their response; with more, the next request of the connection waits
+LINGER_S = 5.0  # how long bytes are read away so that a reset does not overtake the answer (RFC 9112, 9.6)
+QUIET_S = 1.0  # a client idle for less may have its next request on the way when the worker stops
+CLIENT_LEFT = 499  # what the access log says of a client that left before the answer began
+
+
+class HttpConnection(HttpWriter):
+    """``proxied`` is (client, server) as told by a PROXY protocol header, which the server reads before this is made."""
+
+    def __init__(
+        self, runtime: Runtime, proxied: tuple[tuple[str, int] | None, tuple[str, int] | None] | None = None
+    ) -> None:
+        HttpWriter.__init__(self, runtime)
+
+        # Fixed for the connection
+        self._proxied = proxied
+        self._parser = HeadParser(runtime.head_limits)
+        self._client: tuple[str, int] | None = None
+        self._server: tuple[str, int | None] | None = None
+        self._scheme = "http"
+        self._is_trusted = False
+        self._template: dict[str, Any] = {}
+        self._tls: dict[str, Any] | None = None
+        self._is_tls = False
+
+        # Reading
+        self._phase = IDLE
+        self._body: LengthBody | ChunkedBody | None = None
+        self._body_left = 0  # of the request's content-length, bytes; -1 for a chunked body
+        self._held = b""  # bytes behind the request in progress
+        self._held_at = 0  # how far they are parsed
+        self._late: list[bytes] | None = None  # arrived while a request was in progress
+        self._late_bytes = 0
+        self._is_reading_paused = False
+        self._is_eof = False
+        self._unfinished = 0  # tasks of this connection that have not ended
+        self._drained_bytes = 0  # of a body read away
+        self._must_linger = False
+        self._is_held_back = False  # too many of them: the next request waits
+
+        # Deadlines in loop time, 0 for none; sweep() looks at them
+        self._read_deadline = 0.0
+        self._write_deadline = 0.0
+        self._cancel_at = 0.0
+        self._unsent = 0  # bytes the transport held when the write deadline was set
+        self._last_active = 0.0
+
+        # Per request, for the observer
+        self._view: Any = None
+        self._started = 0.0
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        runtime = self._runtime
+        self._transport = transport
+        self._is_tls = transport.get_extra_info("sslcontext") is not None
+        self._scheme = "https" if self._is_tls else "http"
+        self._client = _address(transport.get_extra_info("peername"))
+        sockname = transport.get_extra_info("sockname")
+        self._server = _address(sockname)
+        if self._server is None and sockname:
+            path = sockname.decode("utf-8", "surrogateescape") if isinstance(sockname, bytes) else sockname
+            self._server = (path, None)
+        if runtime.proxy is not None:
+            self._is_trusted = runtime.proxy.is_trusted(None if self._client is None else self._client[0])
+        if self._proxied is not None:
+            client, server = self._proxied
+            self._client = client or self._client
+            self._server = server or self._server
+        if runtime.tls_info is not None and self._is_tls:
+            self._tls = runtime.tls_info(transport)
+        self._template = scope_template(self._client, self._server, self._scheme, runtime.settings.root_path)
+        transport.set_write_buffer_limits(high=runtime.settings.write_buffer_bytes)
+        runtime.connections.add(self)
+        self._last_active = runtime.now
+        self._set_read_deadline(runtime.settings.first_byte_timeout_s)
+
+    def data_received(self, data: bytes) -> None:
+        if self._body is not None:
+            data = self._feed_body(data)
+            if not data:
+                return
+        if self._phase <= HEAD:
+            self._read_head(data)
+        elif self._phase == REQUEST:
+            self._hold(data)
+        # LINGERING and CLOSED: read away
+
+    def eof_received(self) -> bool:
+        self._is_eof = True
+        if self._phase != REQUEST:
+            return False
+        # The client may only have shut its side (RFC 9112, 9.6): it gets its answer if that is ready within the grace period.
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.disconnect()
+            self._cancel_at = self._runtime.now + self._runtime.settings.disconnect_grace_s
+        return not self._is_tls
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._phase = CLOSED
+        self._read_deadline = self._write_deadline = 0.0
+        self._gate.lost()
+        self._out.clear()
+        self._out_bytes = 0
+        self._body = None
+        self._held = b""
+        self._late = None
+        exchange = self._exchange
+        if exchange is None:
+            self._runtime.forget(self)
+            return
+        # Stays among the connections until the app has ended: that is who sweeps its grace period.
+        self._observe_end(self._status if self._framing else CLIENT_LEFT)
+        exchange.disconnect()
+        grace_s = self._runtime.settings.disconnect_grace_s
+        if grace_s > 0:
+            self._cancel_at = self._runtime.now + grace_s
+        else:
+            exchange.cancel()
+
+    def pause_writing(self) -> None:
+        self._gate.pause()
+        self._set_write_deadline()
+
+    def resume_writing(self) -> None:
+        self._write_deadline = 0.0
+        self._gate.resume()
+
+    # Connection, for the server
+
+    def sweep(self, now: float) -> None:
+        if self._read_deadline and now >= self._read_deadline:
+            self._read_deadline = 0.0
+            self._on_read_deadline()
+        if self._write_deadline and now >= self._write_deadline:
+            unsent = self._transport.get_write_buffer_size()
+            if 0 < unsent < self._unsent:
+                self._set_write_deadline()  # slow, but reading
+            else:
+                self._write_deadline = 0.0
+                self._transport.abort()
+        if self._cancel_at and now >= self._cancel_at:
+            self._cancel_at = 0.0
+            if self._exchange is not None:
+                self._exchange.cancel()
+
+    def drain(self) -> None:
+        if self._phase == IDLE:
+            if self._runtime.now - self._last_active >= QUIET_S:
+                self._close()
+            else:
+                self._set_read_deadline(QUIET_S)
+
+    def abort(self) -> None:
+        if self._exchange is not None:
+            self._exchange.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+
+    # HttpStream: the rest of it is in http_writer
+
+    def exchange_ended(self) -> None:
+        self._unfinished -= 1
+        if self._phase == CLOSED:
+            if self._exchange is not None and not self._exchange.is_running:
+                self._exchange = None
+                self._cancel_at = 0.0
+                self._runtime.forget(self)
+        elif self._is_held_back and self._unfinished <= MAX_UNFINISHED:
+            self._is_held_back = False
+            self._next_request()
+
+    # Reading
+
+    def _read_head(self, data: bytes) -> None:
+        try:
+            head = self._parser.feed(data)
+        except RequestError as exc:
+            self._refuse(exc)
+            return
+        if head is not None:
+            self._held = self._parser.take_leftover()
+            self._held_at = 0
+            self._begin(head, True)
+        elif self._phase == IDLE and self._parser.is_partial:
+            self._phase = HEAD
+            self._set_read_deadline(self._runtime.settings.header_timeout_s)
+
+    def _begin(self, head: RequestHead, may_run_now: bool) -> None:
+        """Hand a request to the app. The bytes behind its head are in ``_held`` from ``_held_at`` on."""
+        runtime = self._runtime
+        self._head = head
+        self._phase = REQUEST
+        self._read_deadline = 0.0
+        self._keep_alive = head.keep_alive and runtime.keep_alive_s > 0
+        template = self._template
+        if self._is_trusted or head.has_underscore_name:
+            try:
+                template = self._apply_policy(head)
+            except RequestError as exc:
+                self._refuse(exc)
+                return
+        if 0 < runtime.limit_concurrency <= len(runtime.exchanges):
+            self._observe_begin(template)
+            self._answer(503, ((b"retry-after", b"1"),))
+            return
+        if head.upgrade == b"websocket":
+            self._begin_websocket(head, template)
+            return
+        if runtime.observer is not None:
+            self._observe_begin(template)
+        has_body = head.is_chunked or head.content_length > 0
+        scope = http_scope(head, template, runtime.state, self._tls)
+        exchange = HttpExchange(runtime, self, scope, has_body)
+        self._exchange = exchange
+        self._unfinished += 1
+        if has_body:
+            self._wants_continue = head.expects_continue
+            if head.is_chunked:
+                self._body = ChunkedBody(runtime.settings.limit_request_field_bytes)
+                self._body_left = -1
+            else:
+                self._body = LengthBody(head.content_length)
+                self._body_left = head.content_length
+            self._set_read_deadline(runtime.settings.body_timeout_s)
+            data = self._take_held()
+            if data:
+                self._held = self._feed_body(data)
+            if self._is_reading_paused and exchange.buffered <= runtime.settings.body_buffer_bytes:
+                self._resume_reading()
+        if self._is_eof:
+            exchange.disconnect()
+            self._cancel_at = runtime.now + runtime.settings.disconnect_grace_s
+        exchange.start(may_run_now)
+
+    def _apply_policy(self, head: RequestHead) -> dict[str, Any]:
+        """Take what a trusted proxy says of the client, and drop or refuse ambiguous field names."""
+        proxy = self._runtime.proxy
+        assert proxy is not None
+        forwarded = proxy.rewrite(head, self._client, self._scheme, self._server, self._is_trusted)
+        if forwarded is None:
+            return self._template
+        return scope_template(
+            forwarded.client, forwarded.server, forwarded.scheme, forwarded.root_path or self._template["root_path"]
+        )
+
+    def _begin_websocket(self, head: RequestHead, template: dict[str, Any]) -> None:
+        runtime = self._runtime
+        try:
+            handshake = read_handshake(head, runtime.settings)
+        except RequestError as exc:
+            self._refuse(exc)
+            return
+        self._flush()
+        scope = websocket_scope(head, template, runtime.state, self._tls, handshake.subprotocols)
+        connection = WebSocketConnection(runtime, self._transport, head, handshake, scope)
+        leftover = self._take_held()
+        self._phase = CLOSED
+        self._head = None
+        runtime.connections.discard(self)
+        runtime.connections.add(connection)
+        self._transport.set_protocol(connection)
+        if self._is_reading_paused:
+            self._transport.resume_reading()
+        if not self._gate.is_open:
+            connection.pause_writing()
+        connection.start(leftover)
+
+    def _feed_body(self, data: bytes) -> bytes:
+        """Give the body its part of ``data``; return what lies behind the body."""
+        body = self._body
+        assert body is not None
+        try:
+            piece = body.feed(data)
+        except RequestError as exc:
+            self._refuse(exc)
+            return b""
+        if self._body_left > 0:
+            self._body_left -= len(piece)
+        exchange = self._exchange
+        if exchange is not None and piece:
+            self._wants_continue = False
+            exchange.feed_body(piece)
+        if body.is_complete:
+            self._body = None
+            self._read_deadline = 0.0
+            if exchange is not None:
+                exchange.end_body()
+                return body.take_leftover()
+            leftover = body.take_leftover()
+            if leftover:
+                self._hold(leftover)
+            self._next_request()
+            return b""
+        if exchange is None:
+            # After the response: the rest of the body is read away, within a bound.
+            self._drained_bytes += len(data)
+            if self._drained_bytes > self._runtime.settings.max_body_drain_bytes:
+                self._linger()
+        elif exchange.buffered > self._runtime.settings.body_buffer_bytes:
+            self._pause_reading()
+            self._read_deadline = 0.0
+        else:
+            self._set_read_deadline(self._runtime.settings.body_timeout_s)
+        return b""
+
+    def _hold(self, data: bytes) -> None:
+        """Keep bytes of later requests; stop reading when there are many."""
+        if self._late is None:
+            self._late = [data]
+        else:
+            self._late.append(data)
+        self._late_bytes += len(data)
+        if self._late_bytes > HOLD_BYTES:
+            self._pause_reading()
+
+    def _take_held(self) -> bytes:
+        """Return the bytes behind the request in progress and hold none."""
+        held = self._held[self._held_at :] if self._held_at else self._held
+        self._held = b""
+        self._held_at = 0
+        if self._late is not None:
+            held = b"".join([held, *self._late])
+            self._late = None
+            self._late_bytes = 0
+        return held
+
+    def _next_request(self) -> None:
+        """Go on with the bytes held, or wait for more."""
+        if self._unfinished > MAX_UNFINISHED:
+            self._flush()
+            self._is_held_back = True
+            return
+        self._phase = IDLE
+        while True:
+            if self._held_at >= len(self._held):
+                self._held = self._take_held()
+                if not self._held:
+                    break
+            window = self._held[self._held_at : self._held_at + WINDOW_BYTES]
+            self._held_at += len(window)
+            try:
+                head = self._parser.feed(window)
+            except RequestError as exc:
+                self._refuse(exc)
+                return
+            if head is not None:
+                self._held_at -= len(self._parser.take_leftover())
+                self._begin(head, False)
+                return
+        if self._is_reading_paused:
+            self._resume_reading()
+        self._flush()
+        runtime = self._runtime
+        if self._is_eof:
+            self._close()
+        elif self._parser.is_partial:
+            self._phase = HEAD
+            self._set_read_deadline(runtime.settings.header_timeout_s)
+        else:
+            self._become_idle()
+
+    def _pause_reading(self) -> None:
+        if not self._is_reading_paused and not self._is_eof:
+            self._is_reading_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        self._is_reading_paused = False
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    # For the writing half
+
+    def _resume_body(self) -> None:
+        if self._body is not None:
+            if self._is_reading_paused:
+                self._resume_reading()
+            self._set_read_deadline(self._runtime.settings.body_timeout_s)
+
+    def _must_close_after(self, more: bool) -> bool:
+        # Streaming apps may still read the rest of the body, so only a response that is already whole decides here.
+        return self._body is not None and not more and self._body_left > self._runtime.settings.max_body_drain_bytes
+
+    def _complete(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.complete()
+        self._cancel_at = 0.0
+        runtime = self._runtime
+        runtime.count_request()
+        if runtime.observer is not None:
+            self._observe_end(self._status)
+        self._head = None
+        self._framing = 0
+        self._sent_bytes = 0
+        self._wants_continue = False
+        if not self._keep_alive:
+            self._flush()
+            if self._must_linger or self._body is not None or self._held_at < len(self._held) or self._late is not None:
+                self._linger()
+            else:
+                self._close()
+        elif self._body is not None:
+            self._flush()
+            self._phase = DISCARDING
+            self._drained_bytes = 0
+            self._set_read_deadline(runtime.settings.body_timeout_s)
+            if self._is_reading_paused:
+                self._resume_reading()
+        elif self._held_at < len(self._held) or self._late is not None:
+            self._answers_held += 1
+            self._flush_soon()
+            self._next_request()
+        elif self._is_reading_paused or self._is_eof or self._unfinished > MAX_UNFINISHED:
+            self._next_request()
+        else:
+            self._flush()
+            self._become_idle()
+
+    def _become_idle(self) -> None:
+        runtime = self._runtime
+        self._phase = IDLE
+        self._last_active = runtime.now
+        self._read_deadline = runtime.now + (QUIET_S if runtime.is_draining else runtime.keep_alive_s)
+
+    def _cut_off(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.complete()
+        self._observe_end(self._status)
+        self._flush()
+        if self._ends_with_connection():
+            # A plain close would look like the end of the body.
+            self._transport.abort()
+        else:
+            self._close()
+
+    # Ends
+
+    def _refuse(self, exc: RequestError) -> None:
+        """Answer a request that is not served and end the connection; the app sees the end of its body, if it runs."""
+        self._runtime.log.info("Refused a request from %s: %s", _peer(self._client), exc)
+        self._must_linger = True
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.disconnect()
+            if self._framing:
+                self._cut_off()
+                return
+        else:
+            self._observe_begin(self._template)
+        self._answer(exc.status, exc.fields)
+
+    def _on_read_deadline(self) -> None:
+        if self._phase == HEAD:
+            self._refuse(RequestError(408, "Request Timeout", "the request head took longer than gasgi_header_timeout"))
+        elif self._phase == REQUEST:
+            self._refuse(RequestError(408, "Request Timeout", "the request body stalled for gasgi_body_timeout"))
+        elif self._phase == LINGERING:
+            self._transport.abort()
+        else:
+            self._close()
+
+    def _linger(self) -> None:
+        """Close once the client has seen the answer: a close with unread bytes would reset the connection."""
+        self._phase = LINGERING
+        self._body = None
+        self._held = b""
+        self._late = None
+        if self._is_reading_paused:
+            self._resume_reading()
+        self._set_read_deadline(LINGER_S)
+        if self._is_eof:
+            self._close()
+        elif not self._is_tls and self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    def _close(self) -> None:
+        self._phase = CLOSED
+        self._body = None
+        self._read_deadline = 0.0
+        self._flush()
+        self._transport.close()
+        # A client that does not read keeps a closing transport open.
+        self._set_write_deadline()
+
+    def _set_read_deadline(self, seconds: float) -> None:
+        self._read_deadline = self._runtime.now + seconds if seconds > 0 else 0.0
+
+    def _set_write_deadline(self) -> None:
+        seconds = self._runtime.settings.write_timeout_s
+        self._unsent = self._transport.get_write_buffer_size()
+        self._write_deadline = self._runtime.now + seconds if seconds > 0 else 0.0
+
+    # The observer
+
+    def _observe_begin(self, template: dict[str, Any]) -> None:
+        observer = self._runtime.observer
+        if observer is not None:
+            self._started = time.perf_counter()
+            self._view = observer.begin(self._head, template["client"], template["server"], template["scheme"])
+
+    def _observe_end(self, status: int) -> None:
+        observer = self._runtime.observer
+        view, self._view = self._view, None
+        if observer is not None and view is not None:
+            headers, self._response_headers = self._response_headers, None
+            observer.end(view, status, headers or [], self._sent_bytes, time.perf_counter() - self._started)
+
+
+def _address(name: Any) -> tuple[str, int] | None:
+    """Cut a socket name to host and port; None for a unix socket."""
+    return (name[0], name[1]) if isinstance(name, tuple) else None
+
+
+def _peer(client: tuple[str, int] | None) -> str:
+    return "a unix socket" if client is None else client[0]
