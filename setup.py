@@ -94,5 +94,5 @@ class BuildAllOrNothing(build_ext):
                 path.unlink()
 
 
-MODE = read_mode()
-setup(ext_modules=extensions(MODE), cmdclass={"build_ext": BuildAllOrNothing})
+if __name__ == "__main__":
+    setup(ext_modules=extensions(read_mode()), cmdclass={"build_ext": BuildAllOrNothing})

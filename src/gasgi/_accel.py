@@ -1,4 +1,4 @@
-"""Take each accelerator from its compiled or its pure twin; the only module that knows there are two.
+"""Take each accelerator from its compiled or its pure twin.
 
 Everyone else writes ``from gasgi._accel import HeadParser``. ``gasgi.extensions`` has decided already; nothing is caught here,
 so a compiled module that is there and does not load is an error.
@@ -6,12 +6,9 @@ so a compiled module that is there and does not load is an error.
 
 from __future__ import annotations
 
-from importlib.machinery import EXTENSION_SUFFIXES
-from importlib.util import find_spec
-from os.path import dirname
 from typing import TYPE_CHECKING
 
-from gasgi.extensions import IS_COMPILED, expected_names
+from gasgi.extensions import IS_COMPILED, implementation
 from gasgi.extensions import MODE as EXTENSIONS
 
 if TYPE_CHECKING or not IS_COMPILED:
@@ -38,13 +35,3 @@ __all__ = [
     "unmask",
     "unmask_text",
 ]
-
-
-def implementation() -> dict[str, str]:
-    """Return "compiled" or "pure" for each module that can be compiled, by the file it comes from."""
-    found = {}
-    for name in expected_names(dirname(__file__)):
-        spec = find_spec(f"gasgi.{name}")
-        origin = (spec and spec.origin) or ""
-        found[name] = "compiled" if origin.endswith(tuple(EXTENSION_SUFFIXES)) else "pure"
-    return found

@@ -10,8 +10,18 @@ import os
 import sys
 import warnings
 from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, FileFinder, SourceFileLoader
+from importlib.util import find_spec
 
-__all__ = ["IS_COMPILED", "MODE", "choose", "compiled_names", "expected_names", "look_for_sources_only", "read_mode"]
+__all__ = [
+    "IS_COMPILED",
+    "MODE",
+    "choose",
+    "compiled_names",
+    "expected_names",
+    "implementation",
+    "look_for_sources_only",
+    "read_mode",
+]
 
 MODES = ("auto", "require", "off")
 
@@ -72,6 +82,16 @@ def look_for_sources_only(directory: str) -> None:
 
     sys.path_hooks.insert(0, hook)
     sys.path_importer_cache.pop(directory, None)  # the default finder that found this very module
+
+
+def implementation() -> dict[str, str]:
+    """Return "compiled" or "pure" for each module that can be compiled, by the file it comes from."""
+    found = {}
+    for name in expected_names(_DIRECTORY):
+        spec = find_spec(f"gasgi.{name}")
+        origin = (spec and spec.origin) or ""  # the pyx of a pair has no module of its name when it is not compiled
+        found[name] = "compiled" if origin.endswith(tuple(EXTENSION_SUFFIXES)) else "pure"
+    return found
 
 
 _DIRECTORY = os.path.dirname(__file__)

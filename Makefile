@@ -1,0 +1,151 @@
+# Everything a person or a workflow does here is a target here. Needs Python 3.10 or newer and make; pip fetches the rest.
+
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { echo $$python; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+PIP := $(PY) -m pip --disable-pip-version-check
+PYTEST_ARGS ?=
+ADDRESS ?= 127.0.0.1:8000
+EXAMPLE ?= examples/demo
+
+# One environment, one package directory: two recipes at once would get in each other's way.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(firstword $(MAKEFILE_LIST)) | awk -F ': ' '{ printf "make %-16s %s\n", $$1, $$2 }'
+
+# ---- environment: each stamp is a file in $(VENV), so a second call does nothing ----
+
+$(VENV)/.made:
+	@test -n "$(PYTHON)" || { echo "No Python 3.10 or newer found: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) scripts/preflight.py venv
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install -q --upgrade 'pip>=25.1'
+	@touch $@
+
+# The dependencies of gasgi itself and, for each group, its tools.
+$(VENV)/.group-%: pyproject.toml | $(VENV)/.made
+	$(PIP) install -q --group $*
+	@touch $@
+
+# A link to src/ and the dependencies; compiling is left to the targets below.
+$(VENV)/.installed: pyproject.toml setup.py $(VENV)/.group-build
+	rm -rf build
+	GASGI_EXTENSIONS=off $(PIP) install -q --no-build-isolation --editable .
+	@touch $@
+
+# Without a stamp: Cython and setuptools look at the sources themselves and are done in a second when nothing changed.
+.PHONY: compile compile-if-possible
+compile: $(VENV)/.installed ## compile in place; no compiler is an error
+	@$(PY) scripts/preflight.py compiler
+	GASGI_EXTENSIONS=require $(PY) setup.py -q build_ext --inplace
+
+compile-if-possible: $(VENV)/.installed
+	GASGI_EXTENSIONS=auto $(PY) setup.py -q build_ext --inplace
+
+# ---- run and test ----
+
+.PHONY: run
+run: compile-if-possible $(VENV)/.group-run ## serve the example at 127.0.0.1:8000
+	@$(PY) -m gasgi
+	$(BIN)/gunicorn --chdir $(EXAMPLE) main:app --worker-class gasgi.Worker --bind $(ADDRESS)
+
+.PHONY: test test-compiled test-pure
+test: test-compiled test-pure ## the whole suite, compiled and pure
+
+test-compiled: compile $(VENV)/.group-test
+	GASGI_EXTENSIONS=require $(PY) -m pytest $(PYTEST_ARGS)
+
+test-pure: $(VENV)/.installed $(VENV)/.group-test
+	GASGI_EXTENSIONS=off $(PY) -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-all
+test-all: ## the whole suite on every Python found
+	@set -e; for python in $$(python3 scripts/find_pythons.py); do \
+		$(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$(basename $$python); done
+
+.PHONY: test-oldest
+test-oldest: ## the integration tests with the oldest gunicorn supported
+	$(MAKE) --no-print-directory VENV=.venv-oldest compile .venv-oldest/.group-test
+	.venv-oldest/bin/python -m pip install -q 'gunicorn==24.1.1'
+	GASGI_EXTENSIONS=require .venv-oldest/bin/python -m pytest tests/integration $(PYTEST_ARGS)
+
+.PHONY: fuzz fuzz-long autobahn
+fuzz: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## a minute of fuzzing
+	$(PY) -m tests.fuzz.run --seconds 60
+
+fuzz-long: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## ten minutes of fuzzing
+	$(PY) -m tests.fuzz.run --seconds 600
+
+autobahn: compile $(VENV)/.group-test ## the Autobahn WebSocket cases, compiled and pure
+	$(PY) tests/autobahn/run.py
+
+# ---- lint ----
+
+.PHONY: lint
+lint: $(VENV)/.installed $(VENV)/.group-lint ## ruff, mypy --strict, cython-lint, cython -Werror
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/cython-lint src
+	$(PY) scripts/cython_werror.py
+
+.PHONY: format
+format: $(VENV)/.group-lint ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lint-workflows
+lint-workflows: $(VENV)/.group-workflows ## actionlint and zizmor
+	$(BIN)/actionlint
+	$(BIN)/zizmor --offline --quiet .github/workflows
+
+# ---- packages ----
+
+.PHONY: dist check-dist check-install wheels wheel-identifiers
+dist: $(VENV)/.group-build $(VENV)/.group-dist ## sdist, wheel of this platform, pure wheel
+	rm -rf dist
+	GASGI_EXTENSIONS=require $(PY) -m build --no-isolation --outdir dist .
+	GASGI_EXTENSIONS=off $(PIP) wheel -q --no-build-isolation --no-deps --wheel-dir dist dist/gasgi-*.tar.gz
+
+check-dist: dist ## metadata, contents and platform tags of what make dist built
+	$(PY) -m twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist
+	@if [ "$$(uname)" = Linux ]; then $(BIN)/auditwheel show dist/gasgi-*-linux_*.whl; fi
+
+check-install: dist ## install them in clean environments and serve a request from each
+	scripts/check_install $(PY) dist
+
+wheels: $(VENV)/.group-wheels ## this platform's wheels with cibuildwheel (needs docker on Linux)
+	$(BIN)/cibuildwheel --output-dir wheelhouse
+
+wheel-identifiers: $(VENV)/.group-wheels ## which wheels a release has
+	@for platform in linux macos; do $(BIN)/cibuildwheel --platform $$platform --archs all --print-build-identifiers; done
+
+# ---- documentation and benchmarks ----
+
+.PHONY: docs docs-serve
+docs: $(VENV)/.installed $(VENV)/.group-docs ## build the site, warnings are errors
+	$(PY) -m mkdocs build --strict
+
+docs-serve: $(VENV)/.installed $(VENV)/.group-docs
+	$(PY) -m mkdocs serve
+
+.PHONY: bench bench-quick bench-regress
+bench: compile $(VENV)/.group-bench ## every workload against every peer
+	$(PY) benchmarks/run.py
+
+bench-quick: compile $(VENV)/.group-bench ## two minutes of it
+	$(PY) benchmarks/run.py --quick
+
+bench-regress: compile $(VENV)/.group-bench ## compare with the base commit: make bench-regress BASE=origin/main
+	$(PY) benchmarks/regress.py --base $(or $(BASE),origin/main)
+
+.PHONY: clean
+clean: ## remove everything that was built here
+	rm -rf build dist wheelhouse site .venv* src/gasgi/*.so src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

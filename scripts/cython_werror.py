@@ -1,0 +1,29 @@
+"""Translate every compiled module with Cython's warnings as errors, the extra ones included."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from setup import DIRECTIVES, sources  # noqa: E402  # setup.py is no installed module
+
+
+def main() -> int:
+    directives = [f"--directive={name}={value}" for name, value in DIRECTIVES.items()]
+    failed = []
+    with tempfile.TemporaryDirectory() as folder:
+        for source in sources():
+            command = [sys.executable, "-m", "cython", "-Werror", "-Wextra", *directives, str(source)]
+            if subprocess.run([*command, "-o", str(Path(folder, source.name).with_suffix(".c"))], cwd=ROOT).returncode:
+                failed.append(source.name)
+    if failed:
+        print(f"cython -Werror: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

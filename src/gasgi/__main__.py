@@ -1,0 +1,32 @@
+"""``python -m gasgi``: what a bug report needs. ``--settings``: every setting, its value and where it came from."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from gasgi.build_info import report
+from gasgi.settings import render_settings
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print what was asked for; return 1 when a module does not load, after saying all that is known."""
+    parser = argparse.ArgumentParser(prog="python -m gasgi", description="Tell which gasgi this is.")
+    parser.add_argument("--settings", action="store_true", help="gasgi's settings: name, value, where the value came from")
+    if parser.parse_args(arguments).settings:
+        print(render_settings(None, None, os.environ))
+        return 0
+    print(report())
+    try:
+        import gasgi._accel  # noqa: F401  # here, so that a module that does not load is part of the report
+    except ImportError as exc:
+        print(f"\ngasgi does not load: {type(exc).__name__}: {exc}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
