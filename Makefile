@@ -87,12 +87,18 @@ autobahn: compile $(VENV)/.group-test ## the Autobahn WebSocket cases, compiled 
 
 # ---- lint ----
 
-.PHONY: lint
-lint: $(VENV)/.installed $(VENV)/.group-lint ## ruff, mypy --strict, cython-lint, cython -Werror
+.PHONY: lint lint-style lint-types lint-cython
+lint: lint-style lint-types lint-cython ## ruff, mypy --strict, cython-lint, cython -Werror
+
+lint-style: $(VENV)/.group-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint-types: $(VENV)/.installed $(VENV)/.group-lint
 	$(BIN)/mypy
-	$(BIN)/cython-lint src
+
+lint-cython: $(VENV)/.group-build $(VENV)/.group-lint
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint src
 	$(PY) scripts/cython_werror.py
 
 .PHONY: format

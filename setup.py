@@ -1,7 +1,7 @@
 """Which modules are compiled, and what happens when they cannot be. Everything else stands in pyproject.toml.
 
-GASGI_EXTENSIONS=auto (default) compiles, and installs the pure version when that fails; ``require`` fails instead; ``off``
-does not try and gives a wheel for any platform.
+GASGI_EXTENSIONS=auto (default) compiles, and installs the pure version when that fails; ``require`` fails instead;
+``off`` does not try and gives a wheel for any platform.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MODES = ("auto", "require", "off")
 # Bounds and None checks stay on: a module that can prove a bound says so at the loop.
 DIRECTIVES = {
     "language_level": 3,
-    # Annotations are for mypy. The C types stand in the .pxd, so the pure and the compiled module accept the same values.
+    # Annotations are for mypy. The C types stand in the .pxd, so that both versions accept the same values.
     "annotation_typing": False,
 }
 
@@ -56,7 +56,10 @@ def extensions(mode: str) -> list[Extension]:
 
 
 class BuildAllOrNothing(build_ext):
-    """Build every extension or, in auto mode, none: compiled modules call each other through C, so half a set cannot work."""
+    """Build every extension or, in auto mode, none.
+
+    Compiled modules call each other through C, so half a set cannot work.
+    """
 
     def finalize_options(self) -> None:
         super().finalize_options()

@@ -1,4 +1,7 @@
-"""Print the newest interpreter found for each Python that gasgi supports, one path a line; the ones left out go to stderr."""
+"""Print the newest interpreter found for each Python that gasgi supports, one path a line.
+
+What is left out, and why, goes to stderr.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ print("%d.%d" % sys.version_info[:2], "%03d" % sys.version_info[2])
 
 
 def candidates() -> list[Path]:
-    """Return every file that may be an interpreter: in PATH, and the versions of pyenv, which PATH hides behind shims."""
+    """Return every file that may be an interpreter: in PATH, and pyenv's versions, which PATH hides behind shims."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     found = [Path(folder) / f"python{version}" for folder in os.get_exec_path() for version in SUPPORTED]
     found += [path for version in SUPPORTED for path in pyenv.glob(f"versions/{version}.*/bin/python{version}")]

@@ -1,7 +1,7 @@
 """Start gunicorn with gasgi.Worker from an installed package, take one answer from it, and stop it.
 
 Usage: serve_once.py PYTHON compiled|pure
-PYTHON is the interpreter of the environment under test. Fails unless the answer came from the implementation that was named.
+PYTHON is the interpreter of the environment under test. Fails unless the answer came from the implementation named.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """An ASGI worker class for gunicorn: ``gunicorn main:app --worker-class gasgi.Worker``.
 
-gunicorn imports this in its master, before it forks: no loop, no thread, and nothing heavy until ``Worker`` is asked for.
+gunicorn imports this in its master, before it forks: no loop, no thread, and nothing heavy before ``Worker`` is
+asked for.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> int:
     """Print what was asked for; return 1 when a module does not load, after saying all that is known."""
     parser = argparse.ArgumentParser(prog="python -m gasgi", description="Tell which gasgi this is.")
-    parser.add_argument("--settings", action="store_true", help="gasgi's settings: name, value, where the value came from")
+    parser.add_argument("--settings", action="store_true", help="every setting: name, value, where it came from")
     if parser.parse_args(arguments).settings:
         print(render_settings(None, None, os.environ))
         return 0

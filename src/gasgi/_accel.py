@@ -1,7 +1,7 @@
 """Take each accelerator from its compiled or its pure twin.
 
-Everyone else writes ``from gasgi._accel import HeadParser``. ``gasgi.extensions`` has decided already; nothing is caught here,
-so a compiled module that is there and does not load is an error.
+Everyone else writes ``from gasgi._accel import HeadParser``. ``gasgi.extensions`` has decided already; nothing is
+caught here, so a compiled module that is there and does not load is an error.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ def report() -> str:
     rows += [(name, _version(name)) for name in LIBRARIES]
     rows += [("platform", platform.platform()), ("asgi_loop=auto", auto_loop()), ("GASGI_EXTENSIONS", MODE)]
     modules = implementation()
-    rows += [(kind, ", ".join(name for name in modules if modules[name] == kind) or "none") for kind in ("compiled", "pure")]
+    for kind in ("compiled", "pure"):
+        rows.append((kind, ", ".join(name for name in modules if modules[name] == kind) or "none"))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:{width}}  {value}" for name, value in rows)
 

@@ -1,7 +1,7 @@
 """Decide once, at import, whether the compiled modules run, and keep the choice whole.
 
-``GASGI_EXTENSIONS``: ``auto`` (default: compiled if present), ``require`` (missing is an error), ``off`` (pure). Imported by
-``gasgi/__init__.py`` before any other module of the package. Imports no module of gasgi.
+``GASGI_EXTENSIONS``: ``auto`` (default: compiled if present), ``require`` (missing is an error), ``off`` (pure).
+``gasgi/__init__.py`` imports this before any other module of the package. Imports no module of gasgi.
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ def expected_names(directory: str) -> list[str]:
 def compiled_names(directory: str) -> set[str]:
     """Return the expected modules that this interpreter finds compiled."""
     files = set(os.listdir(directory))
-    return {
-        name for name in expected_names(directory) if any(name + suffix in files for suffix in EXTENSION_SUFFIXES)
-    }
+    return {name for name in expected_names(directory) if any(name + suffix in files for suffix in EXTENSION_SUFFIXES)}
 
 
 def choose(directory: str, mode: str) -> bool:
@@ -64,7 +62,7 @@ def choose(directory: str, mode: str) -> bool:
         )
     if compiled_names(directory):
         warnings.warn(
-            f"gasgi runs its pure version: not compiled for this Python: {', '.join(missing)}. Build all modules again.",
+            f"gasgi runs its pure version: not compiled for this Python: {', '.join(missing)}. Build all again.",
             RuntimeWarning,
             stacklevel=2,
         )

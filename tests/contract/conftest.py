@@ -1,4 +1,4 @@
-"""``twin`` is the module under test, once pure and once compiled; the test module says which: ``TWIN_OF = "_writer"``."""
+"""``twin`` is the module under test, pure and then compiled; the test module says which: ``TWIN_OF = "_writer"``."""
 
 from __future__ import annotations
 
