@@ -10,7 +10,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
-import gasgi
+from gasgi import __version__
 from gasgi.extensions import IS_COMPILED, MODE, implementation
 
 __all__ = ["auto_loop", "one_line", "report"]
@@ -29,12 +29,12 @@ def one_line(loop: str = "") -> str:
     kind = "compiled" if IS_COMPILED else "pure"
     loop_text = f"{loop} {_version(loop)}" if loop in LIBRARIES else loop
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"gasgi {gasgi.__version__} ({kind}), {loop_text}, httptools {_version('httptools')}, {python}"
+    return f"gasgi {__version__} ({kind}), {loop_text}, httptools {_version('httptools')}, {python}"
 
 
 def report() -> str:
     """Return what a bug report needs, a line for each thing."""
-    rows = [("gasgi", gasgi.__version__), ("Python", f"{platform.python_implementation()} {sys.version}")]
+    rows = [("gasgi", __version__), ("Python", f"{platform.python_implementation()} {sys.version}")]
     rows += [(name, _version(name)) for name in LIBRARIES]
     rows += [("platform", platform.platform()), ("asgi_loop=auto", auto_loop()), ("GASGI_EXTENSIONS", MODE)]
     modules = implementation()
