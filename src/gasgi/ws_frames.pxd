@@ -14,8 +14,8 @@ cdef int _INFLATE_SLACK
 
 @cython.final
 cdef class FrameDecoder:
-    cdef long long _max_message_bytes
-    cdef long long _max_compressed_bytes
+    cdef Py_ssize_t _max_message_bytes
+    cdef Py_ssize_t _max_compressed_bytes
     cdef object _inflater
 
     cdef public bint is_message
@@ -30,23 +30,23 @@ cdef class FrameDecoder:
     cdef int _message_opcode
     cdef bint _is_compressed
     cdef object _buffer
-    cdef long long _message_bytes
+    cdef Py_ssize_t _message_bytes
 
     cdef bint _is_in_frame
     cdef bint _is_final
-    cdef long long _remaining
+    cdef Py_ssize_t _remaining
 
     cpdef feed(self, bytes data)
     cpdef bint advance(self) except -1
     @cython.locals(data=bytes, size=Py_ssize_t, position=Py_ssize_t, first=int, second=int, opcode=int,
-                   length="long long")
+                   length=Py_ssize_t)
     cdef bint _advance(self) except -1
     @cython.locals(opcode=int)
     cdef int _check_start(self, int first, int second) except -1
-    cdef long long _read_length(self, bytes data, Py_ssize_t position, int form) except -2
-    @cython.locals(limit="long long")
-    cdef int _check_size(self, int first, long long length) except -1
-    cdef int _begin_frame(self, int first, bytes data, Py_ssize_t position, long long length) except -1
+    cdef Py_ssize_t _read_length(self, bytes data, Py_ssize_t position, int form) except -2
+    @cython.locals(limit=Py_ssize_t)
+    cdef int _check_size(self, int first, Py_ssize_t length) except -1
+    cdef int _begin_frame(self, int first, bytes data, Py_ssize_t position, Py_ssize_t length) except -1
     @cython.locals(position=Py_ssize_t, available=Py_ssize_t, is_whole=bint)
     cdef bint _continue_frame(self) except -1
     @cython.locals(is_text=bint)
@@ -55,6 +55,6 @@ cdef class FrameDecoder:
     cdef _finish(self)
 
 cpdef bytes encode_close(int code, str reason)
-cpdef bint is_sendable_close_code(long long code) except -1
+cpdef bint is_sendable_close_code(Py_ssize_t code) except -1
 cdef int _read_close_code(bytes payload) except -1
 cdef str _decode_text(bytes data)

@@ -191,6 +191,8 @@ class FrameDecoder:
         long_length = int.from_bytes(data[position : position + 8], "big")
         if long_length < 65536:
             raise FrameError(1002, "the length is not in its shortest form")
+        if long_length > self._max_compressed_bytes:  # before it has to fit a C number
+            raise FrameError(1009, "message too big")
         return long_length
 
     def _check_size(self, first: int, length: int) -> None:
