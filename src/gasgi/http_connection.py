@@ -15,6 +15,7 @@ from gasgi.errors import RequestError
 from gasgi.http_exchange import HttpExchange
 from gasgi.http_writer import HttpWriter
 from gasgi.message_body import ChunkedBody, LengthBody
+from gasgi.proxy_protocol import ProxyInfo
 from gasgi.runtime import Runtime
 from gasgi.scope import http_scope, scope_template, websocket_scope
 from gasgi.ws_connection import WebSocketConnection
@@ -42,11 +43,9 @@ CLIENT_LEFT = 499  # what the access log says of a client that left before the a
 
 
 class HttpConnection(HttpWriter):
-    """``proxied`` is (client, server) as told by a PROXY protocol header, which the server reads before this is made."""
+    """``proxied`` is what a PROXY protocol header said, which the server reads before this is made."""
 
-    def __init__(
-        self, runtime: Runtime, proxied: tuple[tuple[str, int] | None, tuple[str, int] | None] | None = None
-    ) -> None:
+    def __init__(self, runtime: Runtime, proxied: ProxyInfo | None = None) -> None:
         HttpWriter.__init__(self, runtime)
 
         # Fixed for the connection
@@ -100,11 +99,11 @@ class HttpConnection(HttpWriter):
             path = sockname.decode("utf-8", "surrogateescape") if isinstance(sockname, bytes) else sockname
             self._server = (path, None)
         if runtime.proxy is not None:
-            self._is_trusted = runtime.proxy.is_trusted(None if self._client is None else self._client[0])
+            is_unix = self._server is not None and self._server[1] is None
+            self._is_trusted = is_unix if self._client is None else runtime.proxy.is_trusted(self._client[0])
         if self._proxied is not None:
-            client, server = self._proxied
-            self._client = client or self._client
-            self._server = server or self._server
+            self._client = self._proxied.client or self._client
+            self._server = self._proxied.server or self._server
         if runtime.tls_info is not None and self._is_tls:
             self._tls = runtime.tls_info(transport)
         self._template = scope_template(self._client, self._server, self._scheme, runtime.settings.root_path)
@@ -538,7 +537,9 @@ class HttpConnection(HttpWriter):
         observer = self._runtime.observer
         if observer is not None:
             self._started = time.perf_counter()
-            self._view = observer.begin(self._head, template["client"], template["server"], template["scheme"])
+            self._view = observer.begin(
+                self._head, template["client"], template["server"], template["scheme"], self._proxied
+            )
 
     def _observe_end(self, status: int) -> None:
         observer = self._runtime.observer

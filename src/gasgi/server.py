@@ -11,7 +11,9 @@ from email.utils import formatdate
 from typing import Any
 
 from gasgi.http_connection import HttpConnection
-from gasgi.proxy_protocol import ProxyHeader, receive_proxy_header
+from gasgi.errors import RequestError
+from gasgi.proxy_protocol import ProxyInfo
+from gasgi.proxy_socket import receive_proxy_header
 from gasgi.runtime import Runtime
 
 __all__ = ["Server"]
@@ -149,11 +151,14 @@ class Server:
         if self._ssl_context is not None:
             options = {"ssl": self._ssl_context, "ssl_handshake_timeout": runtime.settings.tls_handshake_timeout_s or None}
         try:
-            proxied: ProxyHeader | None = None
+            proxied: ProxyInfo | None = None
             if runtime.proxy is not None and runtime.proxy.expects_proxy_header(accepted):
-                proxied = await receive_proxy_header(self._loop, accepted, runtime.settings.proxy_header_timeout_s)
+                settings = runtime.settings
+                proxied = await receive_proxy_header(
+                    self._loop, accepted, settings.proxy_protocol, settings.proxy_header_timeout_s
+                )
             await self._connect(lambda: HttpConnection(runtime, proxied), accepted, **options)
-        except (OSError, asyncio.TimeoutError) as exc:
+        except (OSError, asyncio.TimeoutError, RequestError) as exc:
             # ssl.SSLError is an OSError.
             runtime.log.info("No connection with %s: %s", _peer_of(accepted), exc or type(exc).__name__)
             accepted.close()

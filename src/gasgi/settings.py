@@ -42,7 +42,6 @@ UNBOUNDED_FIELDS = 32_768
 FORWARDED_FIELDS = (
     "forwarded",
     "x-forwarded-for",
-    "x-forwarded-proto",
     "x-forwarded-host",
     "x-forwarded-port",
     "x-forwarded-prefix",
@@ -138,7 +137,7 @@ class Settings:
     )
     server_header: str = _own("gasgi", "value of the `server` field of answers; empty: no such field")
     forwarded_fields: tuple[str, ...] = _own(
-        FORWARDED_FIELDS, "forwarding fields taken from a trusted proxy; others are ignored", choices=FORWARDED_FIELDS
+        FORWARDED_FIELDS, "fields taken from a trusted proxy, besides secure_scheme_headers", choices=FORWARDED_FIELDS
     )
     max_body_drain_bytes: int = _own(
         64 * 1024, "unread request body that is read and thrown away to keep a connection", low=0, high=2**30

@@ -128,7 +128,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     async def _serve(self) -> None:
         runtime = Runtime(self.loop, self.asgi, self.settings, self.log, make_observer(self, self.cfg, self.log))
-        runtime.proxy = ProxyPolicy.from_cfg(self.cfg)
+        runtime.proxy = ProxyPolicy(self.settings)
         runtime.head_limits = HeadLimits.from_settings(self.settings)
         runtime.on_quota = self._on_quota
         server = Server(
