@@ -48,7 +48,8 @@ cdef enum:
     UPGRADE = 5
     EXPECT = 6
     TE = 7
-    SINGLE = 8
+    PROXY_CONNECTION = 8
+    SINGLE = 9
 
 # What a byte may be, one bit each; indexed by a uint8_t, so every index is within the 256.
 cdef enum:
@@ -65,7 +66,7 @@ cdef str GET = "GET"
 cdef str POST = "POST"
 cdef bytes NOTHING = b""
 cdef bytes SUBSTITUTE_LINE = b"GET / HTTP/1.1\r\n"
-cdef dict USUAL_METHODS = {method.encode(): method for method in METHODS if method != "CONNECT"}
+cdef dict USUAL_METHODS = {method.encode(): method for method in METHODS if method not in ("CONNECT", "QUERY")}
 cdef dict FIELDS = {}
 
 
@@ -102,7 +103,7 @@ cdef _fill_tables():
         FIELDS[spelling] = made[lower]
     for name, value in (("HOST", HOST), ("CONTENT_LENGTH", CONTENT_LENGTH), ("TRANSFER_ENCODING", TRANSFER_ENCODING),
                         ("CONNECTION", CONNECTION), ("UPGRADE", UPGRADE), ("EXPECT", EXPECT), ("TE", TE),
-                        ("SINGLE", SINGLE), ("PLAIN", PLAIN)):
+                        ("PROXY_CONNECTION", PROXY_CONNECTION), ("SINGLE", SINGLE), ("PLAIN", PLAIN)):
         if getattr(FieldKind, name) != value:
             raise ImportError("FieldKind." + name + " differs from the compiled parser; build it again")
 
@@ -294,6 +295,8 @@ cdef class _FieldSink:
         elif kind == EXPECT:
             check_expect(value)
             self.head.expects_continue = True
+        elif kind == PROXY_CONNECTION:
+            self.is_unusual = True
         else:
             for member in list_members(value):
                 if member.partition(b";")[0].rstrip(b" \t") == b"trailers":

@@ -30,8 +30,8 @@ from .tables import METHODS, TOKEN_BYTES
 __all__ = ["HeadLimits", "HeadParser", "RequestHead"]
 
 _FIELDS = known_fields()
-# CONNECT never takes the usual path: read_request_line refuses it.
-_USUAL_METHODS = {method.encode(): method for method in METHODS if method != "CONNECT"}
+# CONNECT is refused by read_request_line, and not every llhttp knows QUERY: both take the long way.
+_USUAL_METHODS = {method.encode(): method for method in METHODS if method not in ("CONNECT", "QUERY")}
 _VISIBLE = bytes(range(0x21, 0x7F)).replace(b"#", b"")
 _CR = 13
 
@@ -156,6 +156,9 @@ class _FieldSink:
         elif kind == FieldKind.EXPECT:
             check_expect(value)
             head.expects_continue = True
+        elif kind == FieldKind.PROXY_CONNECTION:
+            # It means nothing (RFC 9112, C.2.2), but llhttp obeys it.
+            self.is_unusual = True
         elif any(member.partition(b";")[0].rstrip(b" \t") == b"trailers" for member in list_members(value)):
             head.accepts_trailers = True
 

@@ -64,7 +64,8 @@ class FieldKind:
     UPGRADE = 5
     EXPECT = 6
     TE = 7
-    SINGLE = 8
+    PROXY_CONNECTION = 8
+    SINGLE = 9
 
 
 class HeadLimits:
@@ -117,6 +118,7 @@ def known_fields() -> dict[bytes, tuple[bytes, int]]:
         b"upgrade": FieldKind.UPGRADE,
         b"expect": FieldKind.EXPECT,
         b"te": FieldKind.TE,
+        b"proxy-connection": FieldKind.PROXY_CONNECTION,
     }
     for number, name in enumerate(sorted(SINGLETON_FIELDS - kinds.keys())):
         kinds[name] = FieldKind.SINGLE + number

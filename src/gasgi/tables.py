@@ -15,7 +15,7 @@ __all__ = [
 # RFC 9110, 5.6.2: tchar.
 TOKEN_BYTES: bytes = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-# The request methods llhttp takes in HTTP/1.x requests (its HTTP_METHOD_MAP without PRI, and without RTSP's).
+# The request methods llhttp knows, without PRI and those of RTSP.
 # Any other well-formed token is answered 501. CONNECT is known and still refused: gasgi is no proxy.
 METHODS: tuple[str, ...] = (
     "GET",
