@@ -16,6 +16,7 @@ from libc.string cimport memchr, memcmp
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
+from .errors import RequestError
 from .request_rules import (
     FieldKind,
     HeadLimits,
@@ -251,8 +252,13 @@ cdef class _FieldSink:
         if known.kind != PLAIN and self.error is None:
             try:
                 self.read_special(known.kind, known.lower, value)
-            except Exception as exc:
-                self.error = exc
+            except RequestError as exc:
+                self.error = exc.with_traceback(None)
+
+    cdef take_error(self):
+        error = self.error
+        self.error = None
+        return error
 
     cdef int read_special(self, int kind, bytes name, bytes value) except -1:
         cdef uint64_t bit
@@ -592,12 +598,12 @@ cdef class HeadParser:
         except HttpParserCallbackError:
             raise
         except HttpParserError as exc:
-            raise sink.error or refusal(400, str(exc)) from None
+            raise sink.take_error() or refusal(400, str(exc)) from None
         finally:
             sink.head = None
             sink.headers = None
         if sink.error is not None:
-            raise sink.error
+            raise sink.take_error()
         if sink.count != field_count:
             raise refusal(400, "ambiguous field lines")
         self.judge(head, sink)

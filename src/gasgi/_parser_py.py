@@ -126,7 +126,12 @@ class _FieldSink:
             try:
                 self._read_special(head, kind, lower, value)
             except RequestError as exc:
-                self.error = exc
+                # Its traceback would refer to this sink, a cycle.
+                self.error = exc.with_traceback(None)
+
+    def take_error(self) -> RequestError | None:
+        error, self.error = self.error, None
+        return error
 
     def _read_special(self, head: RequestHead, kind: int, name: bytes, value: bytes) -> None:
         if kind <= FieldKind.TRANSFER_ENCODING or kind >= FieldKind.SINGLE:
@@ -379,11 +384,11 @@ class HeadParser:
         except HttpParserCallbackError:
             raise
         except HttpParserError as exc:
-            raise sink.error or refusal(400, str(exc)) from None
+            raise sink.take_error() or refusal(400, str(exc)) from None
         finally:
             sink.head = None
         if sink.error is not None:
-            raise sink.error
+            raise cast(RequestError, sink.take_error())
         if sink.count != field_count:
             # llhttp saw other lines than were counted here, so one of the two was misled.
             raise refusal(400, "ambiguous field lines")
