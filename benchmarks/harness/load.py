@@ -1,0 +1,141 @@
+"""Put load on a port from one core and say what came back. A load with errors is an exception, never a number."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.processes import pin
+from harness.workloads import Workload
+
+__all__ = ["HERE", "Load", "LoadError", "check_answer", "prepare", "put_load", "wait_for_port"]
+
+HERE = Path(__file__).resolve().parent.parent
+BUILD = HERE / "build"
+
+
+class LoadError(RuntimeError):
+    """The server or the load failed: the run is worth nothing."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one run gave. ``answers`` are HTTP answers or echoed messages."""
+
+    answers: int
+    duration_s: float
+    p50_us: float
+    p99_us: float
+
+    @property
+    def per_second(self) -> float:
+        """Throughput."""
+        return self.answers / self.duration_s
+
+
+def prepare(needs_websocket: bool) -> tuple[Path, Path]:
+    """Build the WebSocket load and a certificate; say what is missing on this machine. Return certificate and key."""
+    if not shutil.which("wrk"):
+        raise LoadError("wrk is not installed (Debian and Ubuntu: apt install wrk; macOS: brew install wrk)")
+    BUILD.mkdir(exist_ok=True)
+    program, source = BUILD / "ws_load", HERE / "ws_load.c"
+    if needs_websocket and (not program.exists() or program.stat().st_mtime < source.stat().st_mtime):
+        subprocess.run(["cc", "-O2", "-o", program, source], check=True)
+    certificate, key = BUILD / "certificate.pem", BUILD / "key.pem"
+    if not key.exists():
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        command += ["-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+        subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    return certificate, key
+
+
+def wait_for_port(port: int, is_alive: Any, deadline_s: float = 20.0) -> None:
+    """Return once somebody accepts on ``port``."""
+    end = time.monotonic() + deadline_s
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            if not is_alive():
+                raise LoadError("the server ended before it listened") from None
+            time.sleep(0.02)
+    raise LoadError(f"nobody listened within {deadline_s:.0f} s")
+
+
+def check_answer(workload: Workload, port: int) -> None:
+    """Ask once and compare the whole answer; the WebSocket load compares every message itself."""
+    if workload.is_websocket:
+        return
+    connection: http.client.HTTPConnection
+    if workload.is_tls:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=context)
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    sent = b"x" * workload.post_bytes or None
+    connection.request("POST" if sent else "GET", workload.path, body=sent)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    expected = workload.body if sent is None else sent
+    if answer.status != 200 or (len(body) != len(expected or b"") or (sent is None and body != expected)):
+        raise LoadError(f"asked for {workload.path} and got {answer.status} {body[:80]!r}")
+
+
+def put_load(
+    workload: Workload,
+    port: int,
+    duration_s: float,
+    core: int | None,
+    *,
+    connections: int | None = None,
+    pause_ms: int = 0,
+) -> Load:
+    """Load ``port`` for ``duration_s`` from ``core``; raise LoadError when any answer was an error or too short."""
+    count = connections or workload.connections
+    if workload.is_websocket:
+        command = [str(BUILD / "ws_load"), str(port), str(count), str(workload.message_bytes), str(duration_s)]
+        found = _run(command, core, duration_s)
+    else:
+        url = f"{'https' if workload.is_tls else 'http'}://127.0.0.1:{port}{workload.path}"
+        script, argument = ("paced", str(pause_ms)) if pause_ms else (workload.script, workload.argument)
+        command = ["wrk", "--threads", "1", "--connections", str(count), "--duration", f"{max(1, round(duration_s))}s"]
+        command += ["--timeout", "10s", "--script", f"wrk/{script}.lua", url]
+        found = _run([*command, "--", argument] if argument else command, core, duration_s)
+    if any(found["errors"].values()):
+        raise LoadError(f"{workload.name}: errors in the run: {found['errors']}")
+    if not found["answers"]:
+        raise LoadError(f"{workload.name}: no answer at all")
+    shortest = workload.message_bytes or workload.post_bytes or len(workload.body or b"")
+    # The last answers may be cut off by the end of the run, so one answer's worth per connection is forgiven.
+    if found["bytes"] + shortest * count < found["answers"] * shortest:
+        raise LoadError(f"{workload.name}: {found['bytes'] / found['answers']:.0f} bytes per answer are too few")
+    return Load(found["answers"], found["duration_us"] / 1e6, found["p50_us"], found["p99_us"])
+
+
+def _run(command: list[str], core: int | None, duration_s: float) -> dict[str, Any]:
+    done = subprocess.run(
+        command,
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        timeout=duration_s * 3 + 60,
+        preexec_fn=lambda: pin(core),
+        check=False,
+    )
+    for line in done.stdout.splitlines():
+        if line.startswith("RESULT "):
+            found: dict[str, Any] = json.loads(line[7:])
+            return found
+    raise LoadError(f"{command[0]} gave no result: {(done.stderr or done.stdout).strip()[-300:]}")

@@ -1,0 +1,68 @@
+"""What a results file says of where and with what it was measured."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import platform
+import ssl
+import subprocess
+from typing import Any
+
+from harness.load import HERE
+
+__all__ = ["commit", "describe"]
+
+_DISTRIBUTIONS = ["gasgi", "gunicorn", "gunicorn_h1c", "granian", "uvicorn", "uvicorn-worker", "hypercorn", "httptools"]
+_DISTRIBUTIONS += ["uvloop", "aiofastnet", "picows", "websockets", "fastapi", "starlette", "pydantic"]
+
+
+def commit() -> str:
+    """The commit of the working tree, with ``-dirty`` when source or benchmark files differ from it."""
+    name = _git("rev-parse", "--short=10", "HEAD") or "unknown"
+    return name + ("-dirty" if _git("status", "--porcelain", "--", "src", "benchmarks/*.py", "setup.py") else "")
+
+
+def describe() -> dict[str, Any]:
+    """Date, commit, versions and machine."""
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "versions": {
+            "python": platform.python_version(),
+            "openssl": ssl.OPENSSL_VERSION,
+            "wrk": subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout.split("[")[0].strip(),
+            **{name: version for name in _DISTRIBUTIONS if (version := _version(name))},
+        },
+        "machine": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
+            "kernel": platform.platform(),
+            "load_before": os.getloadavg(),
+        },
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=HERE.parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor()

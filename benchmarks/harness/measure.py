@@ -1,0 +1,135 @@
+"""Measure servers against each other: taken in turn, round by round, and never with errors."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from harness.load import HERE, LoadError, check_answer, put_load, wait_for_port
+from harness.processes import ProcessTree, free_port
+from harness.servers import Launch, Server
+from harness.workloads import Workload
+
+__all__ = ["Bench", "Round", "Running", "ratio", "summarise"]
+
+
+@dataclass(frozen=True)
+class Round:
+    """One run of one server: CPU time per answer, throughput, latency, and memory right after the load."""
+
+    cpu_us: float
+    per_second: float
+    p50_us: float
+    p99_us: float
+    pss_kib: int
+    rss_kib: int
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers."""
+
+    tree: ProcessTree
+    port: int
+    output: IO[bytes]
+
+    def last_output(self) -> str:
+        """The end of what it printed."""
+        self.output.seek(0)
+        return self.output.read().decode(errors="replace").strip()[-2000:]
+
+
+@dataclass
+class Bench:
+    """Where and how long to measure. ``cores``: the server's and the load's; None: not pinned."""
+
+    cores: tuple[int | None, int | None]
+    duration_s: float
+    warm_up_s: float
+    certificate: Path
+    key: Path
+    say: Callable[[str], None]
+
+    @contextlib.contextmanager
+    def running(self, server: Server, workload: Workload) -> Iterator[Running]:
+        """Start ``server``, wait until it answers rightly, and stop it in the end."""
+        port = free_port()
+        with tempfile.TemporaryFile() as output:
+            command = server.command(Launch(workload, port, self.certificate, self.key))
+            env = {"PYTHONPATH": str(HERE), **server.env}
+            running = Running(ProcessTree(command, self.cores[0], env, HERE, output), port, output)
+            try:
+                try:
+                    wait_for_port(port, running.tree.is_alive)
+                    check_answer(workload, port)
+                except (LoadError, OSError, http.client.HTTPException) as exc:
+                    raise LoadError(f"{exc!r}\n{running.last_output()}") from exc
+                yield running
+            finally:
+                running.tree.stop()
+
+    def compare(self, workload: Workload, servers: list[Server], rounds: int) -> dict[str, Any]:
+        """Measure ``servers`` in turn, ``rounds`` times, the order reversed every other round.
+
+        All of them run the whole time, idle but for their turn, so that a turn can be short and what the machine does
+        meanwhile falls on neighbours alike. Return ``{"rounds": {server: [...]}, "failed": {server: why}}``. A server
+        with one bad run is out: none of its numbers is reported.
+        """
+        measured: dict[str, list[Round]] = {}
+        failed: dict[str, str] = {}
+        with contextlib.ExitStack() as stack:
+            running: dict[str, Running] = {}
+            for server in servers:
+                try:
+                    running[server.name] = stack.enter_context(self.running(server, workload))
+                    put_load(workload, running[server.name].port, self.warm_up_s, self.cores[1])
+                    measured[server.name] = []
+                except LoadError as exc:
+                    failed[server.name] = str(exc)
+            for number in range(rounds):
+                for name in list(measured) if number % 2 == 0 else list(reversed(measured)):
+                    try:
+                        measured[name].append(self._measure(running[name], workload))
+                    except LoadError as exc:
+                        failed[name] = f"{exc}\n{running[name].last_output()}"
+                        del measured[name]
+        for name, why in failed.items():
+            self.say(f"  {name:<24} REFUSED: {why}")
+        return {
+            "rounds": {name: [asdict(found) for found in each] for name, each in measured.items()},
+            "failed": failed,
+        }
+
+    def _measure(self, running: Running, workload: Workload) -> Round:
+        before = running.tree.cpu_ns()
+        load = put_load(workload, running.port, self.duration_s, self.cores[1])
+        cpu_ns = running.tree.cpu_ns() - before
+        pss_kib, rss_kib = running.tree.memory_kib()
+        return Round(cpu_ns / load.answers / 1000, load.per_second, load.p50_us, load.p99_us, pss_kib, rss_kib)
+
+
+def summarise(rounds: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """The median of each figure over the rounds, and the spread of the CPU time, for each server."""
+    summary = {}
+    for name, each in rounds.items():
+        figures = {key: statistics.median(found[key] for found in each) for key in each[0]}
+        figures["cpu_us_min"] = min(found["cpu_us"] for found in each)
+        figures["cpu_us_max"] = max(found["cpu_us"] for found in each)
+        summary[name] = figures
+    return summary
+
+
+def ratio(rounds: dict[str, list[dict[str, float]]], name: str, against: str) -> float:
+    """CPU time per answer of ``name`` against ``against``: the median of what it was in each round.
+
+    Within one round the two ran seconds apart, so a machine that is busy for a while spoils both alike.
+    """
+    return statistics.median(
+        mine["cpu_us"] / theirs["cpu_us"] for mine, theirs in zip(rounds[name], rounds[against], strict=True)
+    )

@@ -1,0 +1,132 @@
+"""How each server is started: one worker, no access log, the fastest settings it has."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.workloads import Workload
+
+__all__ = ["QUICK", "SERVERS", "Launch", "Server", "gasgi_server"]
+
+BACKLOG = "4096"
+CONNECTIONS = "20000"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What a command line is made from."""
+
+    workload: Workload
+    port: int
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server under test. ``command`` gives the arguments; ``serves`` says which workloads make sense."""
+
+    name: str
+    command: Callable[[Launch], list[str]]
+    env: dict[str, str] = field(default_factory=dict)
+    serves: Callable[[Workload], bool] = lambda workload: True
+    distribution: str = ""
+
+
+def _gunicorn(worker_class: str, *more: str, python: str = sys.executable) -> Callable[[Launch], list[str]]:
+    def command(launch: Launch) -> list[str]:
+        words = [python, "-m", "gunicorn", launch.workload.app, "--worker-class", worker_class, "--workers", "1"]
+        words += ["--bind", f"127.0.0.1:{launch.port}", "--backlog", BACKLOG, "--worker-connections", CONNECTIONS]
+        words += ["--keep-alive", "75", "--log-level", "warning", "--no-control-socket", *more]
+        if launch.workload.is_tls:
+            words += ["--certfile", str(launch.certificate), "--keyfile", str(launch.key)]
+        return words
+
+    return command
+
+
+def _granian(launch: Launch) -> list[str]:
+    # One runtime thread is what granian recommends for one worker on one core, and its default; more measured slower.
+    words = [sys.executable, "-m", "granian", launch.workload.app, "--interface", "asgi", "--loop", "uvloop"]
+    words += ["--workers", "1", "--runtime-threads", "1", "--http", "1", "--backlog", BACKLOG]
+    words += ["--backpressure", CONNECTIONS, "--no-access-log", "--log-level", "warning"]
+    words += ["--host", "127.0.0.1", "--port", str(launch.port)]
+    words += ["--ws"] if launch.workload.is_websocket else ["--no-ws"]
+    if launch.workload.is_tls:
+        words += ["--ssl-certificate", str(launch.certificate), "--ssl-keyfile", str(launch.key)]
+    return words
+
+
+def _uvicorn(launch: Launch) -> list[str]:
+    words = [sys.executable, "-m", "uvicorn", launch.workload.app, "--loop", "uvloop", "--http", "httptools"]
+    words += ["--ws", "websockets-sansio", "--no-access-log", "--log-level", "warning", "--backlog", BACKLOG]
+    words += ["--timeout-keep-alive", "75", "--host", "127.0.0.1", "--port", str(launch.port)]
+    if launch.workload.is_tls:
+        words += ["--ssl-certfile", str(launch.certificate), "--ssl-keyfile", str(launch.key)]
+    return words
+
+
+def _hypercorn(launch: Launch) -> list[str]:
+    words = [sys.executable, "-m", "hypercorn", launch.workload.app, "--worker-class", "uvloop", "--workers", "1"]
+    words += ["--backlog", BACKLOG, "--keep-alive", "75", "--log-level", "warning"]
+    words += ["--bind", f"127.0.0.1:{launch.port}"]
+    if launch.workload.is_tls:
+        words += ["--certfile", str(launch.certificate), "--keyfile", str(launch.key)]
+    return words
+
+
+def _floor(transports: str, loop: str = "uvloop") -> Callable[[Launch], list[str]]:
+    def command(launch: Launch) -> list[str]:
+        words = [sys.executable, "floor.py", "--port", str(launch.port), "--transports", transports, "--loop", loop]
+        if launch.workload.is_tls:
+            words += ["--certificate", str(launch.certificate), "--key", str(launch.key)]
+        if launch.workload.is_websocket:
+            words += ["--websocket"]
+        return words
+
+    return command
+
+
+def _has_floor(workload: Workload) -> bool:
+    return workload.app == "apps:app"
+
+
+def _is_fixed(workload: Workload) -> bool:
+    return _has_floor(workload) and not workload.is_websocket
+
+
+def gasgi_server(name: str, python: str, loop: str = "uvloop", extensions: str = "require") -> Server:
+    """gasgi as installed for the interpreter ``python``."""
+    return Server(
+        name,
+        _gunicorn("gasgi.Worker", "--asgi-loop", loop, python=python),
+        {"GASGI_EXTENSIONS": extensions},
+        distribution="gasgi",
+    )
+
+
+_ALL = [
+    gasgi_server("gasgi", sys.executable),
+    gasgi_server("gasgi-pure", sys.executable, extensions="off"),
+    gasgi_server("gasgi-asyncio", sys.executable, loop="asyncio"),
+    Server("granian", _granian, distribution="granian"),
+    Server("uvicorn", _uvicorn, distribution="uvicorn"),
+    # The worker's own httptools and uvloop variant is its default.
+    Server("uvicorn-worker", _gunicorn("uvicorn_worker.UvicornWorker"), distribution="uvicorn-worker"),
+    Server("hypercorn", _hypercorn, distribution="hypercorn"),
+    Server(
+        "gunicorn",
+        _gunicorn("asgi", "--asgi-loop", "uvloop", "--http-parser", "fast"),
+        distribution="gunicorn",
+    ),
+    Server("floor", _floor("loop"), serves=_has_floor, distribution="uvloop"),
+    Server("floor-aiofastnet", _floor("aiofastnet"), serves=_is_fixed, distribution="aiofastnet"),
+    Server("floor-asyncio", _floor("loop", "asyncio"), serves=_is_fixed),
+    Server("floor-asyncio-aiofastnet", _floor("aiofastnet", "asyncio"), serves=_is_fixed),
+]
+SERVERS = {server.name: server for server in _ALL}
+QUICK = ["gasgi", "granian", "uvicorn", "gunicorn", "floor"]
+DEFAULT = [name for name in SERVERS if not name.startswith("floor-asyncio")]

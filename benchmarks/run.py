@@ -1,0 +1,111 @@
+"""Measure gasgi and its peers: CPU time per answer, throughput, latency and memory.
+
+Each server has one worker on one core, the load runs on the other core, and the servers take turns. The result is a
+JSON file in ``benchmarks/results``; report.py makes tables and charts of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from harness import extra, machine
+from harness.load import HERE, LoadError, prepare
+from harness.measure import Bench, ratio, summarise
+from harness.servers import DEFAULT, SERVERS
+from harness.servers import QUICK as QUICK_SERVERS
+from harness.workloads import QUICK as QUICK_WORKLOADS
+from harness.workloads import WORKLOADS
+
+
+def main() -> int:
+    """Run what the command line asks for and write one results file."""
+    chosen = _read_arguments()
+    cores = _choose_cores(chosen.cores)
+    workloads = [WORKLOADS[name] for name in chosen.only or (QUICK_WORKLOADS if chosen.quick else list(WORKLOADS))]
+    servers = [SERVERS[name] for name in chosen.servers or (QUICK_SERVERS if chosen.quick else DEFAULT)]
+    rounds = chosen.rounds or (3 if chosen.quick else 9)
+    duration_s = chosen.seconds or 1
+    try:
+        certificate, key = prepare(any(workload.is_websocket for workload in workloads) or chosen.extra)
+    except LoadError as exc:
+        print(exc, file=sys.stderr)
+        return 2
+    bench = Bench(cores, duration_s, 1.0, certificate, key, lambda text: print(text, flush=True))
+    results = {
+        **machine.describe(),
+        "settings": {"rounds": rounds, "seconds": duration_s, "cores": cores, "quick": chosen.quick},
+        "workloads": {},
+    }
+    path = Path(chosen.output) if chosen.output else _name_results(results["date"], results["commit"])
+    started = time.monotonic()
+    for workload in workloads if not chosen.extra_only else []:
+        print(f"{workload.title} ({workload.name}), {rounds} rounds of {duration_s:g} s", flush=True)
+        found = bench.compare(workload, [server for server in servers if server.serves(workload)], rounds)
+        found["summary"] = summarise(found["rounds"])
+        found["title"] = workload.title
+        results["workloads"][workload.name] = found
+        _print_summary(found)
+        _write(path, results)
+    if chosen.extra or chosen.extra_only:
+        results["extra"] = extra.measure(bench, servers)
+        _write(path, results)
+    print(f"{time.monotonic() - started:.0f} s; written to {path}")
+    failed = [f"{name}: {why}" for name, found in results["workloads"].items() for why in found["failed"]]
+    if failed:
+        print("refused (errors in the run): " + ", ".join(failed), file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="four workloads, five servers, about two minutes")
+    parser.add_argument("--only", nargs="+", choices=list(WORKLOADS), metavar="WORKLOAD", help=", ".join(WORKLOADS))
+    parser.add_argument("--servers", nargs="+", choices=list(SERVERS), metavar="SERVER", help=", ".join(SERVERS))
+    parser.add_argument("--rounds", type=int, help="turns of each server (9; quick: 3)")
+    parser.add_argument("--seconds", type=int, help="length of one turn, whole seconds (1)")
+    parser.add_argument("--cores", help="SERVER,LOAD core numbers, or 'none' (default: the first two allowed)")
+    parser.add_argument("--extra", action="store_true", help="also cost per request from 1 to 10,000 connections, ...")
+    parser.add_argument("--extra-only", action="store_true", help="nothing but the extra measurements")
+    parser.add_argument("--output", help="the results file (default: benchmarks/results/DATE-COMMIT.json)")
+    return parser.parse_args()
+
+
+def _choose_cores(words: str | None) -> tuple[int | None, int | None]:
+    if words == "none" or not hasattr(os, "sched_getaffinity"):
+        return (None, None)
+    if words:
+        server, load = (int(word) for word in words.split(","))
+        return (server, load)
+    allowed = sorted(os.sched_getaffinity(0))
+    return (allowed[0], allowed[1]) if len(allowed) > 1 else (None, None)
+
+
+def _name_results(date: str, commit: str) -> Path:
+    return HERE / "results" / f"{date[:10]}-{commit}.json"
+
+
+def _write(path: Path, results: dict[str, object]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+
+
+def _print_summary(found: dict[str, Any]) -> None:
+    """One line per server, cheapest first, with the first server of the list as the measure of the others."""
+    first = next(iter(found["summary"]), "")
+    for name, figures in sorted(found["summary"].items(), key=lambda item: item[1]["cpu_us"]):
+        print(
+            f"  {name:<24} {figures['cpu_us']:8.1f} µs/answer ({figures['cpu_us_min']:.1f} to {figures['cpu_us_max']:.1f})"
+            f" {ratio(found['rounds'], first, name):6.2f} {figures['per_second']:9.0f}/s"
+            f"  p99 {figures['p99_us'] / 1000:7.2f} ms  {figures['pss_kib'] / 1024:6.1f} MiB",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

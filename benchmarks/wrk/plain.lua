@@ -1,0 +1,2 @@
+-- A GET with nothing but Host.
+dofile("wrk/report.lua")
