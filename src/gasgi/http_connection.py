@@ -15,6 +15,7 @@ from gasgi.errors import RequestError
 from gasgi.http_exchange import HttpExchange
 from gasgi.http_writer import HttpWriter
 from gasgi.message_body import ChunkedBody, LengthBody
+from gasgi.proxy import Forwarded
 from gasgi.proxy_protocol import ProxyInfo
 from gasgi.runtime import Runtime
 from gasgi.scope import http_scope, scope_template, websocket_scope
@@ -232,23 +233,30 @@ class HttpConnection(HttpWriter):
         self._read_deadline = 0.0
         self._keep_alive = head.keep_alive and runtime.keep_alive_s > 0
         template = self._template
+        forwarded: Forwarded | None = None
         if self._is_trusted or head.has_underscore_name:
             try:
-                template = self._apply_policy(head)
+                forwarded = self._apply_policy(head)
             except RequestError as exc:
                 self._refuse(exc)
                 return
+            if forwarded is not None:
+                template = scope_template(
+                    forwarded.client, forwarded.server, forwarded.scheme, forwarded.root_path or template["root_path"]
+                )
         if 0 < runtime.limit_concurrency <= len(runtime.exchanges):
             self._observe_begin(template)
             self._answer(503, ((b"retry-after", b"1"),))
             return
         if head.upgrade == b"websocket":
-            self._begin_websocket(head, template)
+            self._begin_websocket(head, template, forwarded)
             return
         if runtime.observer is not None:
             self._observe_begin(template)
         has_body = head.is_chunked or head.content_length > 0
         scope = http_scope(head, template, runtime.state, self._tls)
+        if forwarded is not None:
+            scope["path"] = forwarded.full_path(head.path)
         exchange = HttpExchange(runtime, self, scope, has_body)
         self._exchange = exchange
         self._unfinished += 1
@@ -271,18 +279,16 @@ class HttpConnection(HttpWriter):
             self._cancel_at = runtime.now + runtime.settings.disconnect_grace_s
         exchange.start(may_run_now)
 
-    def _apply_policy(self, head: RequestHead) -> dict[str, Any]:
+    def _apply_policy(self, head: RequestHead) -> Forwarded | None:
         """Take what a trusted proxy says of the client, and drop or refuse ambiguous field names."""
         proxy = self._runtime.proxy
-        assert proxy is not None
-        forwarded = proxy.rewrite(head, self._client, self._scheme, self._server, self._is_trusted)
-        if forwarded is None:
-            return self._template
-        return scope_template(
-            forwarded.client, forwarded.server, forwarded.scheme, forwarded.root_path or self._template["root_path"]
-        )
+        if proxy is None:
+            return None
+        if head.has_underscore_name:
+            head.headers = proxy.apply_field_policy(head.headers, self._is_trusted)
+        return proxy.rewrite(head, self._client, self._scheme, self._server, self._is_trusted)
 
-    def _begin_websocket(self, head: RequestHead, template: dict[str, Any]) -> None:
+    def _begin_websocket(self, head: RequestHead, template: dict[str, Any], forwarded: Forwarded | None) -> None:
         runtime = self._runtime
         try:
             handshake = read_handshake(head, runtime.settings)
@@ -291,6 +297,8 @@ class HttpConnection(HttpWriter):
             return
         self._flush()
         scope = websocket_scope(head, template, runtime.state, self._tls, handshake.subprotocols)
+        if forwarded is not None:
+            scope["path"] = forwarded.full_path(head.path)
         connection = WebSocketConnection(runtime, self._transport, head, handshake, scope)
         leftover = self._take_held()
         self._phase = CLOSED

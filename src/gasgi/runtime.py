@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
+from gasgi._accel import HeadLimits
+
 if TYPE_CHECKING:
-    from gasgi._accel import HeadLimits
     from gasgi.observer import Observer
     from gasgi.proxy import ProxyPolicy
     from gasgi.settings import Settings
@@ -74,7 +75,14 @@ class Runtime:
         self.base_context = contextvars.copy_context()
         self.can_start_eagerly = sys.version_info >= (3, 12) and loop.get_task_factory() is None
         self.proxy: ProxyPolicy | None = None  # None when nobody in front is trusted to speak for the client
-        self.head_limits: HeadLimits | None = None
+        self.head_limits = HeadLimits(
+            line=settings.limit_request_line,
+            fields=settings.limit_request_fields,
+            field_bytes=settings.limit_request_field_bytes,
+            permit_method=settings.permit_unconventional_http_method,
+            permit_version=settings.permit_unconventional_http_version,
+            casefold_method=settings.casefold_http_method,
+        )
         self.tls_info: Callable[[asyncio.BaseTransport], dict[str, Any]] | None = None  # the ASGI tls extension
         self.keep_alive_s = settings.keep_alive_s
         self.limit_concurrency = settings.limit_concurrency

@@ -10,8 +10,8 @@ from collections.abc import Callable, Coroutine
 from email.utils import formatdate
 from typing import Any
 
-from gasgi.http_connection import HttpConnection
 from gasgi.errors import RequestError
+from gasgi.http_connection import HttpConnection
 from gasgi.proxy_protocol import ProxyInfo
 from gasgi.proxy_socket import receive_proxy_header
 from gasgi.runtime import Runtime

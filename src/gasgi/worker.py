@@ -21,7 +21,6 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers import base
 
 from gasgi import loops
-from gasgi._accel import HeadLimits
 from gasgi.build_info import one_line
 from gasgi.errors import SettingError
 from gasgi.gunicorn_rules import check_gunicorn_settings
@@ -50,7 +49,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     def check_config(cls, cfg: Any, log: Any) -> None:
         """Stop the boot at a setting that cannot be honoured; called once, in the master."""
         try:
-            Settings.load(cfg, find_config_module(cfg, sys.modules), os.environ)
+            ProxyPolicy(Settings.load(cfg, find_config_module(cfg, sys.modules), os.environ))
             for warning in check_gunicorn_settings(cfg):
                 log.warning("%s", warning)
             loops.check_loop(getattr(cfg, "asgi_loop", "auto"))
@@ -127,9 +126,25 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             self._close_loop()
 
     async def _serve(self) -> None:
+        try:
+            server, lifespan = await self._boot()
+        except Exception:
+            # gunicorn counts a worker as booted before run(), and would start another one for ever.
+            self.log.exception("Exception while the worker was starting")
+            raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
+        await self._stop.wait()
+        server.stop_accepting()
+        margin_s = min(max(self.settings.graceful_timeout_s * SHUTDOWN_SHARE, SHUTDOWN_MARGIN_S[0]), SHUTDOWN_MARGIN_S[1])
+        drain_s = QUICK_DRAIN_S if self._should_hurry or self._is_reloading else self.settings.graceful_timeout_s - margin_s
+        await server.drain(drain_s, lambda: self._should_hurry and drain_s > QUICK_DRAIN_S)
+        if lifespan is not None:
+            await lifespan.shutdown(QUICK_SHUTDOWN_S if self._should_hurry else margin_s)
+        server.stop_clock()
+
+    async def _boot(self) -> tuple[Server, Lifespan | None]:
+        """Start the heartbeat, run the app's startup, then accept."""
         runtime = Runtime(self.loop, self.asgi, self.settings, self.log, make_observer(self, self.cfg, self.log))
         runtime.proxy = ProxyPolicy(self.settings)
-        runtime.head_limits = HeadLimits.from_settings(self.settings)
         runtime.on_quota = self._on_quota
         server = Server(
             runtime,
@@ -146,14 +161,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             gc.freeze()
         self.log.info("%s", one_line(self.loop))
         server.start_accepting()
-        await self._stop.wait()
-        server.stop_accepting()
-        margin_s = min(max(self.settings.graceful_timeout_s * SHUTDOWN_SHARE, SHUTDOWN_MARGIN_S[0]), SHUTDOWN_MARGIN_S[1])
-        drain_s = QUICK_DRAIN_S if self._should_hurry or self._is_reloading else self.settings.graceful_timeout_s - margin_s
-        await server.drain(drain_s, lambda: self._should_hurry and drain_s > QUICK_DRAIN_S)
-        if lifespan is not None:
-            await lifespan.shutdown(QUICK_SHUTDOWN_S if self._should_hurry else margin_s)
-        server.stop_clock()
+        return server, lifespan
 
     async def _start_lifespan(self, runtime: Runtime) -> Lifespan | None:
         mode = getattr(self.cfg, "asgi_lifespan", "auto")
