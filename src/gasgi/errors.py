@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ASGIMisuse", "ClientDisconnected", "FrameError", "RequestError", "SettingError"]
+__all__ = ["ASGIMisuse", "ClientDisconnected", "FrameError", "RequestError", "SettingError", "comes_from_departure"]
 
 
 class RequestError(Exception):
@@ -43,3 +43,17 @@ class ASGIMisuse(RuntimeError):
 
 class SettingError(ValueError):
     """A setting has a value gasgi cannot honour; the message names the setting."""
+
+
+def comes_from_departure(exc: BaseException | None) -> bool:
+    """Whether ``exc`` only tells that the client left: frameworks re-raise ClientDisconnected as an error of their own."""
+    seen = 0
+    while exc is not None and seen < 16:
+        if isinstance(exc, ClientDisconnected):
+            return True
+        members = getattr(exc, "exceptions", None)
+        if members:
+            return all(comes_from_departure(member) for member in members)
+        exc = exc.__cause__ or exc.__context__
+        seen += 1
+    return False

@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from gasgi.awaitables import DONE, Finished
-from gasgi.errors import ASGIMisuse, ClientDisconnected
+from gasgi.errors import ASGIMisuse, ClientDisconnected, comes_from_departure
 from gasgi.http_stream import HttpStream
 from gasgi.runtime import Runtime
 
@@ -304,20 +304,6 @@ class HttpExchange:
     def _describe(self) -> str:
         scope = self._scope
         return "a request" if scope is None else f"{scope['method']} {scope['path']}"
-
-
-def comes_from_departure(exc: BaseException | None) -> bool:
-    """Whether ``exc`` only tells that the client left: frameworks re-raise ClientDisconnected as an error of their own."""
-    seen = 0
-    while exc is not None and seen < 16:
-        if isinstance(exc, ClientDisconnected):
-            return True
-        members = getattr(exc, "exceptions", None)
-        if members:
-            return all(comes_from_departure(member) for member in members)
-        exc = exc.__cause__ or exc.__context__
-        seen += 1
-    return False
 
 
 def _checked_status(status: Any) -> int:

@@ -1,0 +1,481 @@
+"""One upgraded connection: bytes in, bytes out, closing handshake and deadlines of a WebSocket (RFC 6455, 5.5 and 7).
+
+The only part of the WebSocket code that touches the transport. The application is the session's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from gasgi._accel import encode_chunk, encode_frame, encode_frame_header, encode_response_head
+from gasgi.awaitables import DONE
+from gasgi.errors import ClientDisconnected, FrameError
+from gasgi.flow import WriteGate
+from gasgi.ws_deflate import Deflater, Inflater
+from gasgi.ws_frames import FrameDecoder, Opcode, encode_close
+from gasgi.ws_handshake import Handshake, encode_accept
+from gasgi.ws_session import WebSocketSession
+
+if TYPE_CHECKING:
+    from gasgi._accel import RequestHead
+    from gasgi.runtime import Runtime
+    from gasgi.types import Headers, Scope
+
+__all__ = ["ConnectionState", "WebSocketConnection"]
+
+
+class ConnectionState(IntEnum):
+    """Who moves it.
+
+    HANDSHAKE -accept()-> OPEN -close()-> CLOSE_SENT -close frame of the peer's-> ENDING -connection_lost-> LOST
+    HANDSHAKE -refuse(), the last deny_body()-> ENDING; OPEN -close frame, FrameError-> ENDING
+    """
+
+    HANDSHAKE = 0
+    OPEN = 1
+    CLOSE_SENT = 2
+    ENDING = 3
+    LOST = 4
+
+
+# The same as C numbers in the compiled module.
+_HANDSHAKE = 0
+_OPEN = 1
+_CLOSE_SENT = 2
+_ENDING = 3
+_LOST = 4
+
+_FIN_TEXT = 0x81
+_FIN_BINARY = 0x82
+_FIN_PING = 0x89
+_FIN_PONG = 0x8A
+_RSV1 = 0x40
+
+_ABNORMAL = 1006  # RFC 6455, 7.4.1: there was no close frame; never on the wire
+
+# From here on a payload is written behind its header instead of copied behind it.
+_COPY_BYTES = 16 * 1024
+# What sends of one turn may join before they are written.
+_JOIN_BYTES = 64 * 1024
+# Compressing more than this in one go would hold up the other connections.
+_COMPRESS_AT_ONCE_BYTES = 32 * 1024
+# How long what a failed peer still sends is read and dropped, so that it gets to see why (seconds).
+_LINGER_S = 2.0
+
+
+class WebSocketConnection:
+    """The asyncio protocol of a connection from the end of the request head on."""
+
+    def __init__(
+        self, runtime: Runtime, transport: asyncio.Transport, head: RequestHead, handshake: Handshake, scope: Scope
+    ) -> None:
+        # Fixed for the connection
+        settings = runtime.settings
+        self._runtime = runtime
+        self._transport = transport
+        self._head = head
+        self._handshake = handshake
+        self._scope = scope
+        self._gate = WriteGate(runtime.loop)
+        self._session = WebSocketSession(runtime, self, scope)
+        deflate = handshake.deflate
+        self._decoder = FrameDecoder(
+            settings.websocket_max_message_bytes, None if deflate is None else Inflater(deflate)
+        )
+        self._deflater: Deflater | None = None
+        self._compression_min_bytes = settings.websocket_compression_min_bytes
+        if deflate is not None:
+            deflater = Deflater(deflate, settings.websocket_compression_level)
+            if deflater.can_compress:
+                self._deflater = deflater
+
+        self._state = _HANDSHAKE
+
+        # Reading
+        self._is_reading_paused = False
+
+        # Writing
+        self._may_write_now = True  # nothing was written in this turn of the loop
+        self._is_flush_due = False
+        self._out: list[bytes] = []  # frames of this turn, to be written in one go
+        self._out_bytes = 0
+        self._late_pong: bytes | None = None  # the answer to the latest ping while the peer does not read
+        self._compressing: asyncio.Lock | None = None  # held while a message is compressed in slices
+        self._denial_head: bytes | None = None
+        self._denial_is_chunked = False
+        self._denial_room = -1  # what is left of the app's content-length; -1: chunked
+
+        # Deadlines (loop time, seconds)
+        self._heard_at = runtime.now
+        self._pinged_at = 0.0  # 0: no ping is unanswered
+        self._blocked_at = 0.0  # since when the peer does not read; 0: it does
+        self._end_by = 0.0
+
+        # For the observer
+        self._view: Any = None
+        self._began_at = 0.0
+        self._status = 0
+        self._answer_fields: Headers = []
+        self._sent_bytes = 0
+
+    def start(self, leftover: bytes) -> None:
+        """Run the app; ``leftover`` is what came behind the request head. Call once, with the protocol set."""
+        runtime = self._runtime
+        if runtime.observer is not None:
+            scope = self._scope
+            self._began_at = runtime.loop.time()
+            self._view = runtime.observer.begin(self._head, scope["client"], scope["server"], scope["scheme"])
+        self._session.start()
+        if leftover:
+            self.data_received(leftover)
+
+    # --- asyncio ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Never called: the transport was made for the HTTP connection."""
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_at = self._runtime.now
+        self._pinged_at = 0.0  # whatever comes, the peer lives
+        if not self._out:
+            self._may_write_now = True
+        if self._state == _OPEN or self._state == _CLOSE_SENT:
+            self._decoder.feed(data)
+            if self._session.is_full:
+                self._pause_reading()
+            else:
+                self._decode()
+        elif self._state == _HANDSHAKE:
+            # RFC 6455, 4.1: a client waits for the answer. One that does not is read once it is accepted.
+            self._decoder.feed(data)
+            self._pause_reading()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        self._gate.pause()
+        self._blocked_at = self._runtime.now
+
+    def resume_writing(self) -> None:
+        self._gate.resume()
+        self._blocked_at = 0.0
+        if self._late_pong is not None:
+            pong, self._late_pong = self._late_pong, None
+            if self._state == _OPEN:
+                self._write(pong)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._state = _LOST
+        self._out.clear()
+        self._out_bytes = 0
+        self._gate.lost()
+        self._runtime.forget(self)
+        self._session.disconnected(_ABNORMAL, "")
+        self._report()
+
+    # --- the server ---
+
+    def sweep(self, now: float) -> None:
+        """Ping, find dead peers and end what has taken too long."""
+        settings = self._runtime.settings
+        state = self._state
+        if self._blocked_at and settings.write_timeout_s and now - self._blocked_at >= settings.write_timeout_s:
+            self._drop("the client did not read for too long")
+        elif state in (_CLOSE_SENT, _ENDING):
+            if now >= self._end_by:
+                self._transport.abort()
+        elif state == _OPEN and settings.websocket_ping_interval_s and not self._is_reading_paused:
+            # While the app does not receive, pongs stay unread: that says nothing about the peer.
+            if self._pinged_at:
+                if settings.websocket_ping_timeout_s and now - self._pinged_at >= settings.websocket_ping_timeout_s:
+                    self._write(encode_close(1011, "ping timeout"))
+                    self._flush()
+                    self._drop("ping timeout")
+            elif now - self._heard_at >= settings.websocket_ping_interval_s:
+                self._pinged_at = now
+                self._write(encode_frame(_FIN_PING, b""))
+
+    def drain(self) -> None:
+        """Say goodbye with 1012 (service restart), or 503 while the app has not answered."""
+        if self._state == _OPEN:
+            self._session.disconnected(1012, "")
+            self.close(1012, "")
+        elif self._state == _HANDSHAKE and self._status == 0:
+            self._session.disconnected(1012, "")
+            self.refuse(503)
+
+    def abort(self) -> None:
+        """Cancel the app's task and drop the connection."""
+        self._session.cancel()
+        if self._state != _LOST:
+            self._transport.abort()
+
+    # --- the session's stream ---
+
+    def accept(self, subprotocol: str | None, headers: Iterable[Iterable[bytes]]) -> None:
+        runtime = self._runtime
+        fields = [tuple(field) for field in headers]
+        answer = encode_accept(self._handshake, subprotocol, fields, runtime.server_field, runtime.date_field)
+        self._status = 101
+        self._answer_fields = fields  # type: ignore[assignment]  # encode_accept has checked that they are pairs
+        self._state = _OPEN
+        self._heard_at = runtime.now
+        self._write(answer)
+
+    def refuse(self, status: int) -> None:
+        if self._state != _HANDSHAKE:
+            return
+        self.deny_start(status, [(b"content-length", b"0")])
+        self.deny_body(b"", False)
+
+    def deny_start(self, status: int, headers: Iterable[Iterable[bytes]]) -> None:
+        runtime = self._runtime
+        fields = [tuple(field) for field in headers]
+        head, length, _ = encode_response_head(status, fields, runtime.server_field, runtime.date_field)
+        has_body = status != 204 and status != 304
+        self._denial_is_chunked = has_body and length < 0
+        self._denial_room = length if has_body else 0
+        if self._denial_is_chunked:
+            head += b"transfer-encoding: chunked\r\n"
+        self._denial_head = head + b"connection: close\r\n\r\n"
+        self._status = status
+        self._answer_fields = fields  # type: ignore[assignment]  # encode_response_head has checked that they are pairs
+
+    def deny_body(self, body: bytes, more: bool) -> Awaitable[None]:
+        if self._state != _HANDSHAKE:
+            return DONE
+        if self._denial_is_chunked:
+            data = encode_chunk(body)
+            if not more:
+                data += b"0\r\n\r\n"
+        else:
+            data = body[: self._denial_room]
+            self._denial_room -= len(data)
+        self._sent_bytes += len(data)
+        if self._denial_head is not None:
+            data = self._denial_head + data
+            self._denial_head = None
+        if data:
+            self._transport.write(data)
+        if not more:
+            self._report()
+            if self._denial_room > 0:
+                self._transport.abort()  # RFC 9112, 8: shorter than its content-length must not pass for complete
+            else:
+                self._end()
+        return DONE if self._gate.is_open else self._gate.wait()
+
+    def deny_cut(self) -> None:
+        if self._denial_head is not None:
+            self._denial_head = None
+            self.refuse(500)
+        elif self._state == _HANDSHAKE:
+            self._transport.abort()
+
+    def send_message(self, payload: bytes | str) -> Awaitable[None]:
+        size = len(payload)
+        if self._compressing is not None and self._compressing.locked():
+            return self._send_in_turn(payload)
+        if self._deflater is not None and size >= self._compression_min_bytes:
+            if size > _COMPRESS_AT_ONCE_BYTES:
+                return self._send_in_turn(payload)
+            self._write_compressed(payload, None)
+        else:
+            self._write_message(payload)
+        return DONE if self._gate.is_open else self._gate.wait()
+
+    def close(self, code: int, reason: str) -> None:
+        if self._state != _OPEN:
+            return
+        self._write(encode_close(code, reason))
+        self._flush()
+        self._state = _CLOSE_SENT
+        self._end_by = self._runtime.now + self._runtime.settings.websocket_close_timeout_s
+        # The peer's close frame may stand behind messages that nobody wants now.
+        self._decode()
+        self._resume_reading()
+
+    def resume_messages(self) -> None:
+        self._decode()
+        if not self._session.is_full:
+            self._resume_reading()
+
+    # --- reading ---
+
+    def _decode(self) -> None:
+        """Deliver what has arrived until the session is full."""
+        decoder = self._decoder
+        session = self._session
+        try:
+            while not session.is_full and decoder.advance():
+                if decoder.is_message:
+                    session.deliver(decoder.payload)
+                else:
+                    self._answer_control(decoder.opcode, decoder.payload)
+        except FrameError as exc:
+            self._fail(exc.close_code, exc.reason)
+
+    def _answer_control(self, opcode: int, payload: Any) -> None:
+        if self._state != _OPEN:
+            if opcode == Opcode.CLOSE and self._state == _CLOSE_SENT:
+                self._end()
+        elif opcode == Opcode.PING:
+            pong = encode_frame(_FIN_PONG, payload)
+            if self._gate.is_open:
+                self._write(pong)
+            else:
+                # RFC 6455, 5.5.3: only the latest ping needs an answer, so a flood of them costs one frame.
+                self._late_pong = pong
+        elif opcode == Opcode.CLOSE:
+            code = self._decoder.close_code
+            self._session.disconnected(code, payload)
+            self._write(encode_close(code, ""))
+            self._end()
+
+    def _fail(self, code: int, reason: str) -> None:
+        """The peer broke the protocol: say so and end (RFC 6455, 7.1.7)."""
+        if self._state == _CLOSE_SENT:
+            self._end()
+            return
+        self._session.disconnected(code, reason)
+        self._write(encode_close(code, reason))
+        self._flush()
+        self._resume_reading()
+        self._state = _ENDING
+        transport = self._transport
+        if transport.can_write_eof():
+            # Closing with unread bytes resets the connection, and the peer might never see the close frame.
+            self._end_by = self._runtime.now + _LINGER_S
+            transport.write_eof()
+        else:
+            self._end()
+
+    def _pause_reading(self) -> None:
+        if not self._is_reading_paused and not self._transport.is_closing():
+            self._is_reading_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._is_reading_paused and not self._transport.is_closing():
+            self._is_reading_paused = False
+            self._heard_at = self._runtime.now
+            self._transport.resume_reading()
+
+    # --- writing ---
+
+    def _write_message(self, payload: bytes | str) -> None:
+        if isinstance(payload, str):
+            self._write(encode_frame(_FIN_TEXT, payload))
+        elif len(payload) < _COPY_BYTES:
+            self._write(encode_frame(_FIN_BINARY, payload))
+        else:
+            self._write_large(_FIN_BINARY, payload)
+
+    def _write_compressed(self, payload: bytes | str, compressed: bytes | None) -> None:
+        """Write one compressed message; compress it here unless it was done already."""
+        first_byte = _FIN_BINARY | _RSV1
+        if isinstance(payload, str):
+            first_byte = _FIN_TEXT | _RSV1
+            if compressed is None:
+                payload = payload.encode()
+        if compressed is None:
+            compressed = self._deflater.deflate(payload)  # type: ignore[union-attr, arg-type]
+        if len(compressed) < _COPY_BYTES:
+            self._write(encode_frame(first_byte, compressed))
+        else:
+            self._write_large(first_byte, compressed)
+
+    def _write_large(self, first_byte: int, payload: bytes) -> None:
+        self._flush()
+        size = len(payload)
+        self._sent_bytes += size
+        self._transport.writelines((encode_frame_header(first_byte, size), payload))
+
+    def _write(self, data: bytes) -> None:
+        """Write the first bytes of a turn of the loop at once and join those that follow in it."""
+        self._sent_bytes += len(data)
+        if self._may_write_now:
+            self._may_write_now = False
+            self._transport.write(data)
+            return
+        self._out.append(data)
+        self._out_bytes += len(data)
+        if self._out_bytes >= _JOIN_BYTES:
+            self._flush()
+        elif not self._is_flush_due:
+            self._is_flush_due = True
+            self._runtime.loop.call_soon(self._flush_turn)
+
+    def _flush_turn(self) -> None:
+        self._is_flush_due = False
+        self._flush()
+        self._may_write_now = True
+
+    def _flush(self) -> None:
+        if self._out:
+            data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+            self._out.clear()
+            self._out_bytes = 0
+            self._transport.write(data)
+
+    async def _send_in_turn(self, payload: bytes | str) -> None:
+        """Send a message that is large and to be compressed, or that comes behind such a one."""
+        if self._compressing is None:
+            self._compressing = asyncio.Lock()
+        async with self._compressing:
+            self._check_open()
+            if self._deflater is None or len(payload) < self._compression_min_bytes:
+                self._write_message(payload)
+            else:
+                await self._compress_in_slices(payload)
+        await self._gate.wait()
+
+    async def _compress_in_slices(self, payload: bytes | str) -> None:
+        """Compress and write one message, letting others run between two slices."""
+        data = payload.encode() if isinstance(payload, str) else payload
+        parts = []
+        slices = self._deflater.deflate_in_slices(data)  # type: ignore[union-attr]
+        try:
+            for part in slices:
+                parts.append(part)
+                await asyncio.sleep(0)
+        except BaseException:
+            # The peer must get what the compressor has swallowed, or it could read nothing after it.
+            parts.extend(slices)
+            self._check_open()
+            self._write_compressed(payload, b"".join(parts))
+            raise
+        self._check_open()
+        self._write_compressed(payload, b"".join(parts))
+
+    def _check_open(self) -> None:
+        if self._state != _OPEN:
+            raise ClientDisconnected("the WebSocket was closed before the message was sent")
+
+    # --- ending ---
+
+    def _end(self) -> None:
+        """Close the connection once everything is written."""
+        self._flush()
+        self._state = _ENDING
+        self._end_by = self._runtime.now + self._runtime.settings.websocket_close_timeout_s
+        self._transport.close()
+
+    def _drop(self, reason: str) -> None:
+        """Give a dead peer up."""
+        self._session.disconnected(_ABNORMAL, reason)
+        self._state = _ENDING
+        self._transport.abort()
+
+    def _report(self) -> None:
+        """Tell the observer, once, how the request ended."""
+        if self._view is None:
+            return
+        view, self._view = self._view, None
+        duration_s = self._runtime.loop.time() - self._began_at
+        status = self._status or 499  # nginx's number for a client that left before the answer
+        self._runtime.observer.end(view, status, self._answer_fields, self._sent_bytes, duration_s)  # type: ignore[union-attr]

@@ -1,0 +1,47 @@
+cimport cython
+
+from gasgi.awaitables cimport DONE, Finished
+from gasgi.runtime cimport Runtime
+
+cdef int _CONNECTING
+cdef int _DENYING
+cdef int _OPEN
+cdef int _CLOSED
+
+@cython.final
+cdef class WebSocketSession:
+    cdef Runtime _runtime
+    cdef object _stream
+    cdef object _scope
+    cdef Py_ssize_t _max_messages
+    cdef Py_ssize_t _max_bytes
+    cdef object _task
+    cdef bint _was_cancelled_by_server
+
+    cdef int _state
+    cdef bint _was_connect_given
+    cdef int _disconnect_code
+    cdef str _disconnect_reason
+
+    cdef object _queue
+    cdef Py_ssize_t _queued_bytes
+    cdef public bint is_full
+    cdef list _waiters
+
+    cpdef deliver(self, payload)
+    cpdef disconnected(self, int code, str reason)
+    cpdef cancel(self)
+    cpdef start(self)
+    cdef _next_event(self)
+    cdef _wake_one(self)
+    cdef _send_other(self, kind, message)
+    cdef _accept(self, message)
+    cdef _close(self, message)
+    cdef _deny(self, message)
+    cdef _send_denial_body(self, message)
+    cdef _closed_by_app(self, int code, str reason)
+    cdef _app_returned(self)
+    cdef _app_ended(self)
+    cdef str _describe(self)
+
+cdef bytes _as_bytes(data)
