@@ -3,5 +3,3 @@ cdef class Finished:
 
 cdef class _Done(Finished):
     pass
-
-cdef Finished DONE

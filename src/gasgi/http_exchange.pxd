@@ -1,4 +1,4 @@
-from gasgi.awaitables cimport DONE, Finished
+from gasgi.awaitables cimport Finished
 from gasgi.http_stream cimport HttpStream
 from gasgi.runtime cimport Runtime
 

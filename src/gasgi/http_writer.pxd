@@ -1,4 +1,3 @@
-from gasgi.awaitables cimport DONE
 from gasgi.flow cimport WriteGate
 from gasgi.http_exchange cimport HttpExchange
 from gasgi.http_stream cimport HttpStream

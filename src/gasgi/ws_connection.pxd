@@ -1,6 +1,5 @@
 cimport cython
 
-from gasgi.awaitables cimport DONE
 from gasgi.flow cimport WriteGate
 from gasgi.runtime cimport Runtime
 from gasgi.ws_frames cimport FrameDecoder, encode_close

@@ -1,6 +1,6 @@
 cimport cython
 
-from gasgi.awaitables cimport DONE, Finished
+from gasgi.awaitables cimport Finished
 from gasgi.runtime cimport Runtime
 
 cdef int _CONNECTING
