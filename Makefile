@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n auto --dist loadgroup
 ADDRESS ?= 127.0.0.1:8000
 EXAMPLE ?= examples/demo
 

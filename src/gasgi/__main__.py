@@ -7,17 +7,22 @@ import os
 import sys
 
 from gasgi.build_info import report
+from gasgi.errors import SettingError
 from gasgi.settings import render_settings
 
 __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print what was asked for; return 1 when a module does not load, after saying all that is known."""
+    """Print what was asked for; return 1 when a setting is impossible or a module does not load, and say which."""
     parser = argparse.ArgumentParser(prog="python -m gasgi", description="Tell which gasgi this is.")
     parser.add_argument("--settings", action="store_true", help="every setting: name, value, where it came from")
     if parser.parse_args(arguments).settings:
-        print(render_settings(None, None, os.environ))
+        try:
+            print(render_settings(None, None, os.environ))
+        except SettingError as exc:
+            print(exc)
+            return 1
         return 0
     print(report())
     try:

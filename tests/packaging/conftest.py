@@ -1,0 +1,82 @@
+"""Build trees for the packaging tests. They set GASGI_EXTENSIONS themselves, whatever the suite runs with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SUFFIX = EXTENSION_SUFFIXES[0]
+BUILD_FILES = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
+Run = subprocess.CompletedProcess
+
+
+def run(*command: str | Path, cwd: Path, **variables: str) -> Run[str]:
+    """Run with the switch and the compiler as ``variables`` say; quick, unoptimised code unless they say otherwise."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GASGI_")}
+    environment |= {"CFLAGS": "-O0 -g0"} | variables
+    return subprocess.run(
+        [sys.executable, *command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+def copy_build_files(tree: Path) -> None:
+    for name in BUILD_FILES:
+        shutil.copy2(ROOT / name, tree)
+
+
+@pytest.fixture
+def small_tree(tmp_path: Path) -> Path:
+    """The real build files and the real switch around two small modules that compile in a second."""
+    copy_build_files(tmp_path)
+    package = tmp_path / "src" / "gasgi"
+    package.mkdir(parents=True)
+    shutil.copy2(ROOT / "src" / "gasgi" / "extensions.py", package)
+    (package / "__init__.py").write_text("from gasgi import extensions\n__version__ = '1.0'\n")
+    (package / "state.py").write_text("class State:\n    def __init__(self):\n        self.count = 1\n")
+    (package / "state.pxd").write_text("cdef class State:\n    cdef public int count\n")
+    (package / "_pair.pyx").write_text("def twice(int number):\n    return 2 * number\n")
+    (package / "_pair_py.py").write_text("def twice(number):\n    return 2 * number\n")
+    return tmp_path
+
+
+@pytest.fixture
+def build_in_place(small_tree: Path) -> Callable[..., Run[str]]:
+    def build(**variables: str) -> Run[str]:
+        return run("setup.py", "build_ext", "--inplace", cwd=small_tree, **variables)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this platform, built once; the C files of the working tree are taken along where they are fresh."""
+    tree = tmp_path_factory.mktemp("tree")
+    copy_build_files(tree)
+    shutil.copytree(ROOT / "src", tree / "src", ignore=shutil.ignore_patterns("*.so", "__pycache__", "*.egg-info"))
+    if (ROOT / "build" / "cython").exists():
+        shutil.copytree(ROOT / "build" / "cython", tree / "build" / "cython")
+    built = run(
+        *("-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", "dist", "."),
+        cwd=tree,
+        GASGI_EXTENSIONS="require",
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    (path,) = (tree / "dist").glob("*.whl")
+    return path
+
+
+@pytest.fixture
+def installed(wheel: Path, tmp_path: Path) -> Path:
+    """A directory with the unpacked wheel, free to be damaged."""
+    with ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    return tmp_path

@@ -1,0 +1,117 @@
+"""The switch between compiled and pure, on directories made for it; the built package is in tests/packaging."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.machinery import EXTENSION_SUFFIXES
+
+import pytest
+
+from gasgi import extensions
+
+SUFFIX = EXTENSION_SUFFIXES[0]
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A package of one pair, one augmented module and one that is never compiled."""
+    for name in ("_pair.pyx", "_pair_py.py", "state.py", "state.pxd", "plain.py", "shared.pxd"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+@pytest.fixture
+def compiled_package(package):
+    for name in ("_pair", "state"):
+        (package / f"{name}{SUFFIX}").touch()
+    return package
+
+
+def test_expects_each_pyx_and_each_py_with_a_pxd(package):
+    assert extensions.expected_names(package) == ["_pair", "state"]
+
+
+def test_counts_no_module_of_another_python(package):
+    (package / "state.cpython-399-x86_64-linux-gnu.so").touch()
+    assert extensions.compiled_names(package) == set()
+
+
+@pytest.mark.parametrize("mode", ["auto", "require"])
+def test_runs_compiled_when_everything_is(compiled_package, mode):
+    assert extensions.choose(compiled_package, mode)
+
+
+def test_off_runs_pure_although_everything_is_compiled(compiled_package):
+    assert not extensions.choose(compiled_package, "off")
+
+
+@pytest.mark.filterwarnings("error")
+def test_auto_runs_pure_without_a_word_when_nothing_is_compiled(package):
+    assert not extensions.choose(package, "auto")
+
+
+def test_auto_runs_pure_and_says_so_when_half_is_compiled(compiled_package):
+    (compiled_package / f"state{SUFFIX}").unlink()
+    with pytest.warns(RuntimeWarning, match="not compiled for this Python: state"):
+        assert not extensions.choose(compiled_package, "auto")
+
+
+def test_require_names_what_is_missing_and_what_to_do(compiled_package):
+    (compiled_package / f"_pair{SUFFIX}").unlink()
+    with pytest.raises(ImportError, match=r"not compiled for this Python: _pair\. .*C compiler"):
+        extensions.choose(compiled_package, "require")
+
+
+@pytest.mark.parametrize("value", ["", "auto"])
+def test_auto_is_the_default(monkeypatch, value):
+    monkeypatch.setenv("GASGI_EXTENSIONS", value)
+    assert extensions.read_mode() == "auto"
+
+
+def test_refuses_a_misspelt_mode(monkeypatch):
+    monkeypatch.setenv("GASGI_EXTENSIONS", "of")
+    with pytest.raises(ImportError, match="GASGI_EXTENSIONS='of': choose one of auto, require, off"):
+        extensions.read_mode()
+
+
+@pytest.fixture
+def two_directories(tmp_path, monkeypatch):
+    """Two import directories, each with a module that stands beside a compiled file that cannot load."""
+    for folder in ("ours", "theirs"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"twin_of_{folder}.py").write_text("ORIGIN = 'source'")
+        (tmp_path / folder / f"twin_of_{folder}{SUFFIX}").write_bytes(b"no shared object")
+        monkeypatch.syspath_prepend(tmp_path / folder)
+    monkeypatch.setattr(sys, "path_hooks", [*sys.path_hooks])
+    yield tmp_path
+    for folder in ("ours", "theirs"):
+        sys.modules.pop(f"twin_of_{folder}", None)
+        sys.path_importer_cache.pop(str(tmp_path / folder), None)
+
+
+def test_finds_sources_only_in_the_directory_it_is_told(two_directories):
+    extensions.look_for_sources_only(str(two_directories / "ours"))
+    assert importlib.import_module("twin_of_ours").ORIGIN == "source"
+    with pytest.raises(ImportError):
+        importlib.import_module("twin_of_theirs")
+
+
+def test_goes_on_finding_sources_only_after_the_import_caches_were_cleared(two_directories):
+    extensions.look_for_sources_only(str(two_directories / "ours"))
+    importlib.invalidate_caches()
+    sys.path_importer_cache.clear()
+    assert importlib.import_module("twin_of_ours").ORIGIN == "source"
+
+
+def test_reports_the_implementation_that_runs():
+    kinds = extensions.implementation()
+    assert list(kinds) == extensions.expected_names(extensions._DIRECTORY)
+    assert set(kinds.values()) == {"compiled" if extensions.IS_COMPILED else "pure"}
+
+
+def test_every_expected_module_comes_from_where_the_report_says():
+    for name, kind in extensions.implementation().items():
+        if kind == "compiled" or not name.startswith("_"):
+            origin = importlib.import_module(f"gasgi.{name}").__file__
+            assert origin.endswith(".py") == (kind == "pure"), origin
