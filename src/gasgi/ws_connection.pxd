@@ -37,6 +37,7 @@ cdef class WebSocketConnection:
     cdef int _state
 
     cdef bint _is_reading_paused
+    cdef object _failure
 
     cdef bint _may_write_now
     cdef bint _is_flush_due
@@ -66,10 +67,11 @@ cdef class WebSocketConnection:
     @cython.locals(size=Py_ssize_t)
     cpdef send_message(self, payload)
     cpdef resume_messages(self)
+    cpdef messages_taken(self)
     @cython.locals(decoder=FrameDecoder, session=WebSocketSession)
     cdef _decode(self)
     cdef _answer_control(self, int opcode, payload)
-    cdef _fail(self, int code, str reason)
+    cdef _fail(self, error)
     cdef _pause_reading(self)
     cdef _resume_reading(self)
     cdef _write_message(self, payload)

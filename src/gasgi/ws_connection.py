@@ -96,6 +96,7 @@ class WebSocketConnection:
 
         # Reading
         self._is_reading_paused = False
+        self._failure: FrameError | None = None  # the peer's; waits for the app to take what came before it
 
         # Writing
         self._may_write_now = True  # nothing was written in this turn of the loop
@@ -185,6 +186,8 @@ class WebSocketConnection:
         state = self._state
         if self._blocked_at and settings.write_timeout_s and now - self._blocked_at >= settings.write_timeout_s:
             self._drop("the client did not read for too long")
+        elif self._failure is not None:
+            self._fail(self._failure)
         elif state in (_CLOSE_SENT, _ENDING):
             if now >= self._end_by:
                 self._transport.abort()
@@ -304,6 +307,10 @@ class WebSocketConnection:
         if not self._session.is_full:
             self._resume_reading()
 
+    def messages_taken(self) -> None:
+        if self._failure is not None:
+            self._fail(self._failure)
+
     # --- reading ---
 
     def _decode(self) -> None:
@@ -317,7 +324,12 @@ class WebSocketConnection:
                 else:
                     self._answer_control(decoder.opcode, decoder.payload)
         except FrameError as exc:
-            self._fail(exc.close_code, exc.reason)
+            if session.has_messages():
+                # What came before the error is the app's to answer; it is given until the next sweep.
+                self._failure = exc
+                session.wants_to_know = True
+            else:
+                self._fail(exc)
 
     def _answer_control(self, opcode: int, payload: Any) -> None:
         if self._state != _OPEN:
@@ -336,13 +348,15 @@ class WebSocketConnection:
             self._write(encode_close(code, ""))
             self._end()
 
-    def _fail(self, code: int, reason: str) -> None:
+    def _fail(self, error: FrameError) -> None:
         """The peer broke the protocol: say so and end (RFC 6455, 7.1.7)."""
+        self._failure = None
         if self._state == _CLOSE_SENT:
             self._end()
+        if self._state != _OPEN:
             return
-        self._session.disconnected(code, reason)
-        self._write(encode_close(code, reason))
+        self._session.disconnected(error.close_code, error.reason)
+        self._write(encode_close(error.close_code, error.reason))
         self._flush()
         self._resume_reading()
         self._state = _ENDING

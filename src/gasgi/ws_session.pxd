@@ -26,10 +26,12 @@ cdef class WebSocketSession:
     cdef object _queue
     cdef Py_ssize_t _queued_bytes
     cdef public bint is_full
+    cdef public bint wants_to_know
     cdef list _waiters
 
     cpdef deliver(self, payload)
     cpdef disconnected(self, int code, str reason)
+    cpdef bint has_messages(self)
     cpdef cancel(self)
     cpdef start(self)
     cdef _next_event(self)

@@ -49,6 +49,9 @@ class WebSocketStream(Protocol):
     def resume_messages(self) -> None:
         """The session takes messages again: deliver those that wait."""
 
+    def messages_taken(self) -> None:
+        """The app asks for more than was queued when ``wants_to_know`` was set."""
+
 
 class SessionState(IntEnum):
     """Who moves it.
@@ -104,6 +107,7 @@ class WebSocketSession:
         self._queue: deque[bytes | str] = deque()
         self._queued_bytes = 0
         self.is_full = False  # the stream holds messages back until it hears resume_messages()
+        self.wants_to_know = False  # the stream waits for messages_taken()
         self._waiters: list[asyncio.Future[None]] = []
 
     def start(self) -> None:
@@ -179,6 +183,10 @@ class WebSocketSession:
         while self._waiters:
             self._wake_one()
 
+    def has_messages(self) -> bool:
+        """Whether the app has still to receive something."""
+        return bool(self._queue)
+
     def cancel(self) -> None:
         """Cancel the app's task: the worker has no time left."""
         if self._task is not None:
@@ -198,6 +206,9 @@ class WebSocketSession:
         if not self._was_connect_given:
             self._was_connect_given = True
             return {"type": "websocket.connect"}
+        if self.wants_to_know:
+            self.wants_to_know = False
+            self._stream.messages_taken()
         if self._disconnect_code:
             return {
                 "type": "websocket.disconnect",
