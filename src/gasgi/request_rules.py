@@ -48,9 +48,7 @@ _VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
 _TARGET = re.compile(rb"[!-\"$-~]+")
 _ABSOLUTE = re.compile(rb"(?:https?|wss?)://([^/?]*)([^?]*)(.*)", re.IGNORECASE)
 # RFC 3986, 3.2.2: IP-literal or reg-name, and 3.2.3: port.
-_HOST = re.compile(
-    rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::([0-9]{0,5}))?"
-)
+_HOST = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[0-9A-Za-z\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)(?::([0-9]{0,5}))?")
 
 
 class FieldKind:

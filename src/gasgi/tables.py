@@ -94,24 +94,28 @@ SINGLETON_FIELDS: frozenset[bytes] = frozenset(
 )
 
 # RFC 9110, 6.5.1: fields that frame, route, authenticate or condition a request, or say how to read its body.
-FORBIDDEN_TRAILERS: frozenset[bytes] = SINGLETON_FIELDS | HOP_BY_HOP | frozenset(
-    (
-        b"cache-control",
-        b"content-encoding",
-        b"cookie",
-        b"expect",
-        b"forwarded",
-        b"if-match",
-        b"if-none-match",
-        b"max-forwards",
-        b"pragma",
-        b"set-cookie",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-port",
-        b"x-forwarded-prefix",
-        b"x-forwarded-proto",
-        b"x-real-ip",
+FORBIDDEN_TRAILERS: frozenset[bytes] = (
+    SINGLETON_FIELDS
+    | HOP_BY_HOP
+    | frozenset(
+        (
+            b"cache-control",
+            b"content-encoding",
+            b"cookie",
+            b"expect",
+            b"forwarded",
+            b"if-match",
+            b"if-none-match",
+            b"max-forwards",
+            b"pragma",
+            b"set-cookie",
+            b"x-forwarded-for",
+            b"x-forwarded-host",
+            b"x-forwarded-port",
+            b"x-forwarded-prefix",
+            b"x-forwarded-proto",
+            b"x-real-ip",
+        )
     )
 )
 

@@ -235,7 +235,11 @@ def test_passes_any_token_on_when_methods_may_be_unconventional(twin: ModuleType
 
 
 def test_refuses_connect_in_every_mode(twin: ModuleType) -> None:
-    for settings in ({"permit_method": True}, {"casefold_method": True}, {"permit_method": True, "casefold_method": True}):
+    for settings in (
+        {"permit_method": True},
+        {"casefold_method": True},
+        {"permit_method": True, "casefold_method": True},
+    ):
         method = b"connect" if "casefold_method" in settings else b"CONNECT"
         with pytest.raises(RequestError, match="501"):
             twin.HeadParser(HeadLimits(**settings)).feed(method + b" a:1 HTTP/1.1\r\n")
@@ -298,5 +302,3 @@ def test_takes_exactly_the_visible_bytes_in_a_target(twin: ModuleType, byte: int
     raw = GET.replace(b"/", b"/a" + bytes([byte]) + b"b", 1)
     is_allowed = 0x21 <= byte < 0x7F and byte != 0x23
     assert refusal_of(twin, [raw], HeadLimits()) == (None if is_allowed else (400, "Bad Request"))
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -25,7 +26,7 @@ ANSWERS = {400, 414, 417, 431, 501, 505}
 def cut(raw: bytes, points: list[int]) -> list[bytes]:
     """Cut ``raw`` at the given points, taken modulo its length."""
     places = sorted({point % (len(raw) + 1) for point in points} | {0, len(raw)})
-    return [raw[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [raw[start:end] for start, end in pairwise(places)]
 
 
 def check_stream(raw: bytes, points: list[int], limits: HeadLimits) -> tuple[list[dict[str, Any]], Any]:

@@ -1,6 +1,6 @@
 """Fuzz the head parser and the body decoders, guided by the coverage of the pure twin.
 
-    python -m tests.fuzz.fuzz_head -max_total_time=20
+    python -m tests.fuzz.fuzz_head -dict=tests/fuzz/http.dict -len_control=0 -max_len=1000 -max_total_time=20
 
 Takes libFuzzer's options. Starts from tests/corpus; new inputs stay in memory unless a directory is given.
 """
