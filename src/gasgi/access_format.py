@@ -107,7 +107,9 @@ class EnvironVariable:
         for name, value in request.environ.items():
             if name.lower() == self.name:
                 found = value
-        return _quote_safely(found) if isinstance(found, str) else found
+        if not isinstance(found, str):
+            return found
+        return _quote_safely(found) if self.name == "path_info" else _quote(found)
 
 
 def _quote(text: str) -> str:

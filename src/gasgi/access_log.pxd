@@ -3,6 +3,7 @@ from gasgi.gunicorn_view cimport RequestView, ResponseView
 
 cdef class AccessLog:
     cdef object _log
+    cdef object _access
     cdef object _logger
     cdef long long _second
     cdef int _way

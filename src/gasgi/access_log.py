@@ -40,6 +40,7 @@ class AccessLog:
     def __init__(self, log: Any, format_text: str, is_exact: bool = False) -> None:
         """``is_exact``: the logger's class makes its atoms itself, so always go through it."""
         self._log = log
+        self._access = _find_access(type(log))
         self._logger: logging.Logger = log.access_log
         self._second = 0
         self._way = EXACT
@@ -132,7 +133,15 @@ class AccessLog:
         return self._logger.makeRecord(self._logger.name, logging.INFO, __file__, 0, line, (), None)
 
     def _write_exact(self, request: RequestView, response: ResponseView) -> None:
-        self._log.access(response, request, request.environ, timedelta(seconds=response.duration_s))
+        self._access(self._log, response, request, request.environ, timedelta(seconds=response.duration_s))
+
+
+def _find_access(logger_class: type) -> Any:
+    """Return gunicorn's ``Logger.access``; a Statsd logger's would send the metrics too."""
+    for parent in logger_class.__mro__:
+        if parent.__module__ == "gunicorn.glogging" and parent.__name__ == "Logger":
+            return vars(parent)["access"]
+    raise TypeError(f"{logger_class!r} is no logger of gunicorn's")
 
 
 def _reads_message_only(handler: logging.Handler) -> bool:
