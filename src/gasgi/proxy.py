@@ -138,13 +138,10 @@ class ProxyPolicy:
         server: tuple[str, int | None] | None,
         is_trusted: bool,
     ) -> Forwarded | None:
-        """Apply all of the policy to ``head``; return what a trusted peer forwarded, None when it forwarded nothing.
+        """Return what a trusted peer forwarded, None when it forwarded nothing or is not trusted.
 
-        Changes ``head.headers`` (names with an underscore) and ``head.path`` (a prefix the proxy cut off comes back).
-        Raises RequestError(400) where the peer's fields contradict each other or a field name is refused.
+        Comes after ``apply_field_policy``. Raises RequestError(400) where the peer's fields contradict each other.
         """
-        if head.has_underscore_name:
-            head.headers = self.apply_field_policy(head.headers, is_trusted)
         if not is_trusted:
             return None
         found: dict[bytes, bytes] | None = None
@@ -160,7 +157,6 @@ class ProxyPolicy:
             return None
         result = Forwarded(client, scheme, server)
         self._read(found, result)
-        head.path = result.full_path(head.path)
         return result
 
     def _is_forwarder_name(self, name: bytes) -> bool:
