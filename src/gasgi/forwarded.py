@@ -22,8 +22,8 @@ def read_address(text: str) -> tuple[str, int] | None:
     if match is not None:
         host, port = match.group(1), match.group(2)
     elif text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        if rest and not (rest[0] == ":" and rest[1:].isdigit()):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not (rest[0] == ":" and rest[1:].isdigit() and len(rest) <= 6)):
             return None
         port = rest[1:]
     else:
