@@ -1,14 +1,15 @@
-"""``python -m gasgi``: what a bug report needs. ``--settings``: every setting, its value and where it came from."""
+"""``python -m gasgi``: what a bug report needs. ``--settings``: every setting, its value and where it came from.
+
+``--settings`` takes gunicorn's arguments (``-c gunicorn.conf.py``) and reads the configuration as gunicorn would.
+"""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
 from gasgi.build_info import report
 from gasgi.errors import SettingError
-from gasgi.settings import render_settings
 
 __all__ = ["main"]
 
@@ -17,13 +18,18 @@ def main(arguments: list[str] | None = None) -> int:
     """Print what was asked for; return 1 when a setting is impossible or a module does not load, and say which."""
     parser = argparse.ArgumentParser(prog="python -m gasgi", description="Tell which gasgi this is.")
     parser.add_argument("--settings", action="store_true", help="every setting: name, value, where it came from")
-    if parser.parse_args(arguments).settings:
+    options, rest = parser.parse_known_args(arguments)
+    if options.settings:
+        from gasgi.cli import show_settings  # here, because it needs gunicorn
+
         try:
-            print(render_settings(None, None, os.environ))
+            print(show_settings(rest))
         except SettingError as exc:
             print(exc)
             return 1
         return 0
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     print(report())
     try:
         import gasgi._accel  # noqa: F401  # here, so that a module that does not load is part of the report

@@ -328,7 +328,8 @@ def _read_gunicorn(setting: Setting, cfg: Any, config_module: ModuleType | None)
     value = setting.read(value, "gunicorn")
     if hasattr(config_module, setting.name):
         return SettingRow(setting, value, _file_name(config_module))
-    return SettingRow(setting, value, "default" if value == setting.default else "gunicorn")
+    is_default = value == setting.default
+    return SettingRow(setting, value, "default" if is_default else "gunicorn: command line or environment")
 
 
 def _file_name(config_module: ModuleType | None) -> str:
