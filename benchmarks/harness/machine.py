@@ -32,7 +32,9 @@ def describe() -> dict[str, Any]:
         "versions": {
             "python": platform.python_version(),
             "openssl": ssl.OPENSSL_VERSION,
-            "wrk": subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False).stdout.split("[")[0].strip(),
+            "wrk": subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)
+            .stdout.split("[")[0]
+            .strip(),
             **{name: version for name in _DISTRIBUTIONS if (version := _version(name))},
         },
         "machine": {

@@ -108,7 +108,7 @@ class Bench:
 
     def _measure(self, running: Running, workload: Workload) -> Round:
         before = running.tree.cpu_ns()
-        load = put_load(workload, running.port, self.duration_s, self.cores[1])
+        load = put_load(workload, running.port, self.duration_s * workload.stretch, self.cores[1])
         cpu_ns = running.tree.cpu_ns() - before
         pss_kib, rss_kib = running.tree.memory_kib()
         return Round(cpu_ns / load.answers / 1000, load.per_second, load.p50_us, load.p99_us, pss_kib, rss_kib)

@@ -24,6 +24,7 @@ class Workload:
     body: bytes | None = apps.HELLO  # what one answer must hold; None: not compared
     post_bytes: int = 0
     message_bytes: int | None = None
+    stretch: int = 1  # times the length of a turn: longer where opening the connections would weigh too much
 
     @property
     def is_websocket(self) -> bool:
@@ -60,8 +61,8 @@ _ALL = [
     _post(65536, "64 KiB"),
     Workload("stream", "10-chunk stream", path="/stream", body=apps.PIECE * apps.PIECES),
     Workload("pipeline", "pipelined 16", script="pipeline", argument="16"),
-    Workload("1000", "1,000 connections", connections=1000),
-    Workload("tls", "TLS hello", is_tls=True),
+    Workload("1000", "1,000 connections", connections=1000, stretch=3),
+    Workload("tls", "TLS hello", is_tls=True, stretch=3),
     _websocket(32, "32 B", 64),
     _websocket(1024, "1 KiB", 64),
     _websocket(65536, "64 KiB", 16),

@@ -87,7 +87,9 @@ async def show_file(name: str) -> FileResponse:
 
 
 @app.get("/api/hello")
-async def greet(request: Request, uptime_s: Uptime, name: Annotated[str, Query(max_length=40)] = "world") -> dict[str, Any]:
+async def greet(
+    request: Request, uptime_s: Uptime, name: Annotated[str, Query(max_length=40)] = "world"
+) -> dict[str, Any]:
     """Answer JSON that says who served it."""
     server = request.scope.get("server") or ("", None)
     return {
@@ -103,7 +105,9 @@ async def greet(request: Request, uptime_s: Uptime, name: Annotated[str, Query(m
 
 
 @app.get("/api/ticks")
-async def tick(count: Annotated[int, Query(ge=1, le=600)] = 10, pause_ms: Annotated[int, Query(ge=0, le=5000)] = 500) -> StreamingResponse:
+async def tick(
+    count: Annotated[int, Query(ge=1, le=600)] = 10, pause_ms: Annotated[int, Query(ge=0, le=5000)] = 500
+) -> StreamingResponse:
     """Stream server-sent events, one every ``pause_ms``."""
 
     async def make_events() -> AsyncIterator[str]:
@@ -168,7 +172,9 @@ def work_in_a_thread(rounds: Annotated[int, Query(ge=1, le=2_000_000)] = 100_000
 
 
 @app.post("/api/notes", status_code=202)
-async def take_note(request: Request, background: BackgroundTasks, text: Annotated[str, Query(max_length=200)]) -> dict[str, str]:
+async def take_note(
+    request: Request, background: BackgroundTasks, text: Annotated[str, Query(max_length=200)]
+) -> dict[str, str]:
     """Answer at once and keep the note in a background task."""
 
     def keep() -> None:
