@@ -99,10 +99,10 @@ def _print_summary(found: dict[str, Any]) -> None:
     """One line per server, cheapest first, with the first server of the list as the measure of the others."""
     first = next(iter(found["summary"]), "")
     for name, figures in sorted(found["summary"].items(), key=lambda item: item[1]["cpu_us"]):
+        spread = f"({figures['cpu_us_min']:.1f} to {figures['cpu_us_max']:.1f})"
         print(
-            f"  {name:<24} {figures['cpu_us']:8.1f} µs/answer ({figures['cpu_us_min']:.1f} to {figures['cpu_us_max']:.1f})"
-            f" {ratio(found['rounds'], first, name):6.2f} {figures['per_second']:9.0f}/s"
-            f"  p99 {figures['p99_us'] / 1000:7.2f} ms  {figures['pss_kib'] / 1024:6.1f} MiB",
+            f"  {name:<24} {figures['cpu_us']:8.1f} µs/answer {spread:<18} {ratio(found['rounds'], first, name):6.2f}"
+            f" {figures['per_second']:9.0f}/s  p99 {figures['p99_us'] / 1000:7.2f} ms  {figures['pss_kib'] / 1024:6.1f} MiB",
             flush=True,
         )
 

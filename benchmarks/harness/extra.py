@@ -1,7 +1,8 @@
-"""The measurements that are no workload of the table: many connections, latency at equal load, memory of idle connections."""
+"""What is no workload of the table: many connections, latency at equal load, memory of idle connections."""
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import socket
 import statistics
@@ -86,14 +87,10 @@ def _paced(bench: Bench, running: Running) -> dict[str, dict[str, float]]:
 def _idle(bench: Bench, running: Running) -> dict[str, float]:
     """KiB for each connection that had one answer and now keeps quiet, and what the tree holds without them."""
     pss_before, rss_before = running.tree.memory_kib()
-    sockets = []
-    try:
+    with contextlib.ExitStack() as stack:
         for _ in range(IDLE_CONNECTIONS):
-            sockets.append(_ask_once(running.port))
+            stack.enter_context(_ask_once(running.port))
         pss_after, _ = running.tree.memory_kib()
-    finally:
-        for each in sockets:
-            each.close()
     return {
         "pss_kib_before": pss_before,
         "rss_kib_before": rss_before,

@@ -1,6 +1,7 @@
 """Start a process tree on one core and read what it costs: CPU time in nanoseconds, memory in KiB.
 
-CPU time comes from the kernel's per-process clock, which counts every thread, ended ones too, without rounding to ticks.
+CPU time comes from the kernel's per-process clocks: every thread counts, ended ones too, and nothing is rounded to
+ticks.
 """
 
 from __future__ import annotations
