@@ -26,7 +26,7 @@ from harness.workloads import WORKLOADS
 def main() -> int:
     """Run what the command line asks for and write one results file."""
     chosen = _read_arguments()
-    cores = _choose_cores(chosen.cores)
+    cores = choose_cores(chosen.cores)
     workloads = [WORKLOADS[name] for name in chosen.only or (QUICK_WORKLOADS if chosen.quick else list(WORKLOADS))]
     servers = [SERVERS[name] for name in chosen.servers or (QUICK_SERVERS if chosen.quick else DEFAULT)]
     rounds = chosen.rounds or (3 if chosen.quick else 9)
@@ -76,7 +76,8 @@ def _read_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _choose_cores(words: str | None) -> tuple[int | None, int | None]:
+def choose_cores(words: str | None) -> tuple[int | None, int | None]:
+    """The server's and the load's core; None where there is nothing to choose."""
     if words == "none" or not hasattr(os, "sched_getaffinity"):
         return (None, None)
     if words:
@@ -102,7 +103,8 @@ def _print_summary(found: dict[str, Any]) -> None:
         spread = f"({figures['cpu_us_min']:.1f} to {figures['cpu_us_max']:.1f})"
         print(
             f"  {name:<24} {figures['cpu_us']:8.1f} µs/answer {spread:<18} {ratio(found['rounds'], first, name):6.2f}"
-            f" {figures['per_second']:9.0f}/s  p99 {figures['p99_us'] / 1000:7.2f} ms  {figures['pss_kib'] / 1024:6.1f} MiB",
+            f" {figures['per_second']:9.0f}/s  p99 {figures['p99_us'] / 1000:7.2f} ms"
+            f"  {figures['pss_kib'] / 1024:6.1f} MiB",
             flush=True,
         )
 

@@ -16,7 +16,7 @@ from typing import Any
 from harness.processes import pin
 from harness.workloads import Workload
 
-__all__ = ["HERE", "Load", "LoadError", "check_answer", "prepare", "put_load", "wait_for_port"]
+__all__ = ["BUILD", "HERE", "Load", "LoadError", "check_answer", "prepare", "put_load", "wait_for_port"]
 
 HERE = Path(__file__).resolve().parent.parent
 BUILD = HERE / "build"

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.load import HERE
 
-__all__ = ["commit", "describe"]
+__all__ = ["commit", "describe", "version"]
 
 _DISTRIBUTIONS = ["gasgi", "gunicorn", "gunicorn_h1c", "granian", "uvicorn", "uvicorn-worker", "hypercorn", "httptools"]
 _DISTRIBUTIONS += ["uvloop", "aiofastnet", "picows", "websockets", "fastapi", "starlette", "pydantic"]
@@ -35,7 +35,7 @@ def describe() -> dict[str, Any]:
             "wrk": subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)
             .stdout.split("[")[0]
             .strip(),
-            **{name: version for name in _DISTRIBUTIONS if (version := _version(name))},
+            **{name: found for name in _DISTRIBUTIONS if (found := version(name))},
         },
         "machine": {
             "processor": _processor(),
@@ -47,7 +47,8 @@ def describe() -> dict[str, Any]:
     }
 
 
-def _version(name: str) -> str | None:
+def version(name: str) -> str | None:
+    """The installed version of a distribution; None when it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
@@ -62,7 +63,8 @@ class Bench:
         port = free_port()
         with tempfile.TemporaryFile() as output:
             command = server.command(Launch(workload, port, self.certificate, self.key))
-            env = {"PYTHONPATH": str(HERE), **server.env}
+            path = [str(HERE)] if server.source is None else [str(server.source), str(HERE)]
+            env = {"PYTHONPATH": os.pathsep.join(path), **server.env}
             running = Running(ProcessTree(command, self.cores[0], env, HERE, output), port, output)
             try:
                 try:

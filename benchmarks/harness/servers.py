@@ -33,7 +33,7 @@ class Server:
     command: Callable[[Launch], list[str]]
     env: dict[str, str] = field(default_factory=dict)
     serves: Callable[[Workload], bool] = lambda workload: True
-    distribution: str = ""
+    source: Path | None = None  # goes onto the path before everything else
 
 
 def _gunicorn(worker_class: str, *more: str, python: str = sys.executable) -> Callable[[Launch], list[str]]:
@@ -49,7 +49,8 @@ def _gunicorn(worker_class: str, *more: str, python: str = sys.executable) -> Ca
 
 
 def _granian(launch: Launch) -> list[str]:
-    # One runtime thread is its default and its advice for one worker; two measured no better, single-threaded mode 3 % better.
+    # One runtime thread is its default and its advice for one worker; two measured no better, the single-threaded mode
+    # 3 % better.
     words = [sys.executable, "-m", "granian", launch.workload.app, "--interface", "asgi", "--loop", "uvloop"]
     words += ["--workers", "1", "--runtime-threads", "1", "--runtime-mode", "st", "--http", "1", "--backlog", BACKLOG]
     words += ["--backpressure", CONNECTIONS, "--no-access-log", "--log-level", "warning"]
@@ -111,13 +112,15 @@ def _is_fixed(workload: Workload) -> bool:
     return _has_floor(workload) and not workload.is_websocket
 
 
-def gasgi_server(name: str, python: str, loop: str = "uvloop", extensions: str = "require") -> Server:
-    """gasgi as installed for the interpreter ``python``."""
+def gasgi_server(
+    name: str, python: str, loop: str = "uvloop", extensions: str = "require", source: Path | None = None
+) -> Server:
+    """gasgi as installed for the interpreter ``python``, or as built in ``source``."""
     return Server(
         name,
         _gunicorn("gasgi.Worker", "--asgi-loop", loop, python=python),
         {"GASGI_EXTENSIONS": extensions},
-        distribution="gasgi",
+        source=source,
     )
 
 
@@ -125,20 +128,19 @@ _ALL = [
     gasgi_server("gasgi", sys.executable),
     gasgi_server("gasgi-pure", sys.executable, extensions="off"),
     gasgi_server("gasgi-asyncio", sys.executable, loop="asyncio"),
-    Server("granian", _granian, distribution="granian"),
+    Server("granian", _granian),
     # What granian calls experimental, and has for Python 3.10 and 3.11 only: shown, but not what gasgi is measured by.
-    Server("granian-experimental", lambda launch: [*_granian(launch), *_EXPERIMENTAL], distribution="granian"),
-    Server("uvicorn", _uvicorn, distribution="uvicorn"),
+    Server("granian-experimental", lambda launch: [*_granian(launch), *_EXPERIMENTAL]),
+    Server("uvicorn", _uvicorn),
     # The worker's own httptools and uvloop variant is its default.
-    Server("uvicorn-worker", _gunicorn("uvicorn_worker.UvicornWorker"), distribution="uvicorn-worker"),
-    Server("hypercorn", _hypercorn, distribution="hypercorn"),
+    Server("uvicorn-worker", _gunicorn("uvicorn_worker.UvicornWorker")),
+    Server("hypercorn", _hypercorn),
     Server(
         "gunicorn",
         _gunicorn("asgi", "--asgi-loop", "uvloop", "--http-parser", "fast"),
-        distribution="gunicorn",
     ),
-    Server("floor", _floor("loop"), serves=_has_floor, distribution="uvloop"),
-    Server("floor-aiofastnet", _floor("aiofastnet"), serves=_is_fixed, distribution="aiofastnet"),
+    Server("floor", _floor("loop"), serves=_has_floor),
+    Server("floor-aiofastnet", _floor("aiofastnet"), serves=_is_fixed),
     Server("floor-asyncio", _floor("loop", "asyncio"), serves=_is_fixed),
     Server("floor-asyncio-aiofastnet", _floor("aiofastnet", "asyncio"), serves=_is_fixed),
 ]

@@ -1,0 +1,99 @@
+"""Drive connections in this process, without sockets or a load: what callgrind counts for regress.py.
+
+``python benchmarks/inprocess.py hello=1000 ws=200`` feeds that many requests or messages to an HttpConnection on the
+fake transport of the tests and waits for each answer. Run with the same arguments, environment and build it executes
+the same instructions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+
+import apps
+
+from gasgi.http_connection import HttpConnection
+from gasgi.runtime import Runtime
+from gasgi.settings import Settings
+from tests.support.fakes import FakeTransport, RecordingLog
+
+BROWSER_FIELDS = (
+    b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
+    b"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n"
+    b"Accept-Language: en-GB,en;q=0.7,de;q=0.3\r\n"
+    b"Accept-Encoding: gzip, deflate, br, zstd\r\n"
+    b"Connection: keep-alive\r\n"
+    b"Cookie: session=9f2b6c1e7a5d4f3c8b0e1d2a3c4b5f6e; theme=dark; consent=2026-01-15\r\n"
+    b"Referer: http://127.0.0.1/catalogue/lamps?page=3&sort=price\r\n"
+    b"Cache-Control: max-age=0\r\n"
+)
+KEY = bytes.fromhex("37fa213d")  # RFC 6455, 5.7
+UPGRADE = (
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+MAX_TURNS = 1000  # of the loop, for one answer
+
+
+def request(path: bytes = b"/", fields: bytes = b"", body: bytes = b"", method: bytes = b"GET") -> bytes:
+    """The bytes of one request."""
+    length = b"Content-Length: %d\r\n" % len(body) if body else b""
+    return b"%b %b HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n%b%b\r\n%b" % (method, path, fields, length, body)
+
+
+def masked_frame(payload: bytes) -> bytes:
+    """A final binary frame as a client sends it, for payloads of 126 to 65,535 bytes."""
+    masked = bytes(byte ^ KEY[i & 3] for i, byte in enumerate(payload))
+    return b"\x82\xfe" + len(payload).to_bytes(2, "big") + KEY + masked
+
+
+REQUESTS = {
+    "hello": (request(), apps.HELLO),
+    "headers": (request(fields=BROWSER_FIELDS), apps.HELLO),
+    "10kib": (request(b"/10k"), apps.TEN_KIB),
+    "post": (request(b"/echo", body=b"x" * 1024, method=b"POST"), b"x" * 1024),
+    "stream": (request(b"/stream"), b"0\r\n\r\n"),
+}
+MESSAGE = bytes(range(256)) * 4
+
+
+async def drive(plan: dict[str, int]) -> None:
+    """Feed what ``plan`` says: name to number of requests."""
+    runtime = Runtime(asyncio.get_running_loop(), apps.app, Settings(), RecordingLog())
+    runtime.server_field = b"server: gasgi\r\n"
+    runtime.date_field = b"date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
+    for name, count in plan.items():
+        transport = FakeTransport()
+        transport.protocol = HttpConnection(runtime)
+        transport.protocol.connection_made(transport)
+        if name == "ws":
+            await ask(transport, request(b"/ws", fields=UPGRADE), lambda written: written.endswith(b"\r\n\r\n"))
+            data, end = masked_frame(MESSAGE), MESSAGE
+        else:
+            data, end = REQUESTS[name]
+        size = len(await ask(transport, data, lambda written, end=end: written.endswith(end)))
+        for _ in range(count - 1):
+            # From the second on only the length is looked at, so that the waiting costs next to nothing.
+            await ask(transport, data, lambda written, size=size: len(written) >= size)
+        transport.protocol.connection_lost(None)
+
+
+async def ask(transport: FakeTransport, data: bytes, is_whole: Callable[[bytearray], bool]) -> bytes:
+    """Feed ``data`` and turn the loop until the answer is whole; an error when it never is."""
+    transport.protocol.data_received(data)
+    for _ in range(MAX_TURNS):
+        if is_whole(transport.written):
+            return transport.take()
+        await asyncio.sleep(0)
+    raise RuntimeError(f"no whole answer to {data[:60]!r}: {bytes(transport.written)[:200]!r}")
+
+
+def main() -> None:
+    """Read the plan from the command line and drive it."""
+    plan = {name: int(count) for name, _, count in (word.partition("=") for word in sys.argv[1:])}
+    asyncio.run(drive(plan))
+
+
+if __name__ == "__main__":
+    main()
