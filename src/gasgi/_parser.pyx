@@ -253,7 +253,7 @@ cdef class _FieldSink:
             try:
                 self.read_special(known.kind, known.lower, value)
             except RequestError as exc:
-                self.error = exc.with_traceback(None)
+                self.error = exc
 
     cdef take_error(self):
         error = self.error

@@ -126,10 +126,10 @@ class _FieldSink:
             try:
                 self._read_special(head, kind, lower, value)
             except RequestError as exc:
-                # Its traceback would refer to this sink, a cycle.
-                self.error = exc.with_traceback(None)
+                self.error = exc
 
     def take_error(self) -> RequestError | None:
+        # Kept here it would be a cycle: its traceback refers to this sink.
         error, self.error = self.error, None
         return error
 

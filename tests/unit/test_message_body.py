@@ -146,6 +146,10 @@ def test_bounds_a_chunk_line_that_does_not_end() -> None:
     assert refusal_of([b"5" * 1000], 100) == 400
 
 
+def test_refuses_a_chunk_longer_than_its_size_before_a_line_ends() -> None:
+    assert refusal_of([b"5\r\nhello", b"x" * 1000]) == 400
+
+
 def test_bounds_the_trailers() -> None:
     check_refusal(b"0\r\nA: b\r\nC: d\r\n\r\n", 12, None)
     check_refusal(b"0\r\nA: b\r\nC: d\r\n\r\n", 11, 431)
