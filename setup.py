@@ -39,20 +39,16 @@ def sources() -> list[Path]:
 
 
 def extensions(mode: str) -> list[Extension]:
-    """Return the extensions, already translated to C; an empty list means a pure build."""
+    """Return the extensions, not translated to C yet; an empty list means a pure build."""
     if mode == "off":
         return []
-    from Cython.Build import cythonize
-
     # -O3 for the masking and copying loops; -g0 because debug information makes the wheel four times as large and perf
     # needs none of it. Whoever sets CFLAGS knows what they want and gets only that.
     flags = [] if "CFLAGS" in os.environ or sys.platform == "win32" else ["-O3", "-g0"]
-    modules = [Extension(f"gasgi.{path.stem}", [str(path)], extra_compile_args=flags) for path in sources()]
-    compiled = cythonize(modules, build_dir="build/cython", compiler_directives=DIRECTIVES)
-    for module in compiled:
-        # cythonize() makes new objects without the flag, so it is set here. Without it setuptools refuses to go on.
-        module.optional = mode == "auto"
-    return compiled
+    return [
+        Extension(f"gasgi.{path.stem}", [str(path)], extra_compile_args=flags, optional=mode == "auto")
+        for path in sources()
+    ]
 
 
 class BuildAllOrNothing(build_ext):
@@ -68,6 +64,7 @@ class BuildAllOrNothing(build_ext):
 
     def run(self) -> None:
         self.remove_orphans()
+        self.translate()
         super().run()
         missing = [module.name for module in self.extensions if not Path(self.built_path(module)).exists()]
         if missing:
@@ -83,6 +80,17 @@ class BuildAllOrNothing(build_ext):
             # What an earlier build left there would pass for this one.
             Path(self.built_path(module)).unlink(missing_ok=True)
             raise
+
+    def translate(self) -> None:
+        """Turn the sources into C. Here, because every step of a build runs setup.py and only this one compiles."""
+        from Cython.Build import cythonize
+
+        translated = cythonize(self.extensions, build_dir="build/cython", compiler_directives=DIRECTIVES)
+        made = {module.name: module for module in translated}
+        for module in self.extensions:
+            # Only these two: the objects that cythonize() makes have lost ``optional``.
+            module.sources = made[module.name].sources
+            module.depends = made[module.name].depends
 
     def built_path(self, module: Extension) -> str:
         """Return where setuptools puts the module before an in-place build copies it."""
