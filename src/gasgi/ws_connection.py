@@ -215,7 +215,7 @@ class WebSocketConnection:
         """Cancel the app's task and drop the connection."""
         self._session.cancel()
         if self._state != _LOST:
-            self._transport.abort()
+            self._drop("")
 
     # --- the session's stream ---
 
@@ -228,6 +228,7 @@ class WebSocketConnection:
         self._state = _OPEN
         self._heard_at = runtime.now
         self._write(answer)
+        self._sent_bytes = 0
 
     def refuse(self, status: int) -> None:
         if self._state != _HANDSHAKE:

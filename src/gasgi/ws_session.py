@@ -131,8 +131,8 @@ class WebSocketSession:
             if not (self._state == _CLOSED and comes_from_departure(exc)):
                 log.exception("Exception in ASGI app during %s", self._describe())
         finally:
-            self._app_ended()
             self._runtime.exchanges.discard(self)
+            self._app_ended()
 
     def receive(self) -> Awaitable[Message]:
         """ASGI's ``receive``."""
@@ -194,6 +194,9 @@ class WebSocketSession:
             self._task.cancel()
 
     def _next_event(self) -> Message | None:
+        if not self._was_connect_given:
+            self._was_connect_given = True
+            return {"type": "websocket.connect"}
         if self._queue:
             payload = self._queue.popleft()
             self._queued_bytes -= len(payload)
@@ -203,9 +206,6 @@ class WebSocketSession:
             if isinstance(payload, str):
                 return {"type": "websocket.receive", "text": payload}
             return {"type": "websocket.receive", "bytes": payload}
-        if not self._was_connect_given:
-            self._was_connect_given = True
-            return {"type": "websocket.connect"}
         if self.wants_to_know:
             self.wants_to_know = False
             self._stream.messages_taken()
