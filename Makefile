@@ -6,6 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check
+# loadgroup: tests that share something dear, a built wheel, stay in one process.
 PYTEST_ARGS ?= -n auto --dist loadgroup
 ADDRESS ?= 127.0.0.1:8000
 EXAMPLE ?= examples/demo
@@ -51,36 +52,41 @@ compile-if-possible: $(VENV)/.installed
 # ---- run and test ----
 
 .PHONY: run
-run: compile-if-possible $(VENV)/.group-run ## serve the example at 127.0.0.1:8000
+run: compile-if-possible $(VENV)/.example ## serve the example at 127.0.0.1:8000
 	@$(PY) -m gasgi
 	$(BIN)/gunicorn --chdir $(EXAMPLE) main:app --worker-class gasgi.Worker --bind $(ADDRESS)
+
+$(VENV)/.example: $(EXAMPLE)/requirements.txt $(VENV)/.installed
+	$(PIP) install -q -r $<
+	@touch $@
 
 .PHONY: test test-compiled test-pure
 test: test-compiled test-pure ## the whole suite, compiled and pure
 
-test-compiled: compile $(VENV)/.group-test
+test-compiled: compile $(VENV)/.group-test $(VENV)/.example
 	GASGI_EXTENSIONS=require $(PY) -m pytest $(PYTEST_ARGS)
 
-test-pure: $(VENV)/.installed $(VENV)/.group-test
+test-pure: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example
 	GASGI_EXTENSIONS=off $(PY) -m pytest $(PYTEST_ARGS)
 
 .PHONY: test-all
 test-all: ## the whole suite on every Python found
-	@set -e; for python in $$(python3 scripts/find_pythons.py); do \
+	@set -e; for python in $$($(PYTHON) scripts/find_pythons.py); do \
 		$(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$(basename $$python); done
 
 .PHONY: test-oldest
 test-oldest: ## the integration tests with the oldest gunicorn supported
-	$(MAKE) --no-print-directory VENV=.venv-oldest compile .venv-oldest/.group-test
+	$(MAKE) --no-print-directory VENV=.venv-oldest compile .venv-oldest/.group-test .venv-oldest/.example
 	.venv-oldest/bin/python -m pip install -q 'gunicorn==24.1.1'
 	GASGI_EXTENSIONS=require .venv-oldest/bin/python -m pytest tests/integration $(PYTEST_ARGS)
 
+FUZZ := $(PY) -m tests.fuzz.fuzz_head -dict=tests/fuzz/http.dict -len_control=0 -max_len=1000
 .PHONY: fuzz fuzz-long autobahn
-fuzz: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## a minute of fuzzing
-	$(PY) -m tests.fuzz.run --seconds 60
+fuzz: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## twenty seconds of coverage-guided fuzzing
+	$(FUZZ) -max_total_time=20
 
-fuzz-long: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## ten minutes of fuzzing
-	$(PY) -m tests.fuzz.run --seconds 600
+fuzz-long: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## ten minutes of it
+	$(FUZZ) -max_total_time=600
 
 autobahn: compile $(VENV)/.group-test ## the Autobahn WebSocket cases, compiled and pure
 	$(PY) tests/autobahn/run.py
@@ -131,7 +137,8 @@ wheels: $(VENV)/.group-wheels ## this platform's wheels with cibuildwheel (needs
 	$(BIN)/cibuildwheel --output-dir wheelhouse
 
 wheel-identifiers: $(VENV)/.group-wheels ## which wheels a release has
-	@for platform in linux macos; do $(BIN)/cibuildwheel --platform $$platform --archs all --print-build-identifiers; done
+	@$(BIN)/cibuildwheel --platform linux --archs x86_64,aarch64 --print-build-identifiers
+	@$(BIN)/cibuildwheel --platform macos --archs x86_64,arm64 --print-build-identifiers
 
 # ---- documentation and benchmarks ----
 
@@ -142,14 +149,28 @@ docs: $(VENV)/.installed $(VENV)/.group-docs ## build the site, warnings are err
 docs-serve: $(VENV)/.installed $(VENV)/.group-docs
 	$(PY) -m mkdocs serve
 
-.PHONY: bench bench-quick bench-regress
-bench: compile $(VENV)/.group-bench ## every workload against every peer
+# In an environment of their own, since benchmarks/requirements.txt names every version.
+BENCH := VENV=.venv-bench
+.PHONY: bench bench-quick bench-regress bench-environment
+bench bench-quick bench-regress:
+	@$(MAKE) --no-print-directory $(BENCH) $@-here
+
+bench-environment: compile $(VENV)/.benchmarks
+
+$(VENV)/.benchmarks: benchmarks/requirements.txt | $(VENV)/.made
+	$(PIP) install -q -r $<
+	@touch $@
+
+bench: ## every workload against every peer
+bench-here: bench-environment
 	$(PY) benchmarks/run.py
 
-bench-quick: compile $(VENV)/.group-bench ## two minutes of it
+bench-quick: ## two minutes of it
+bench-quick-here: bench-environment
 	$(PY) benchmarks/run.py --quick
 
-bench-regress: compile $(VENV)/.group-bench ## compare with the base commit: make bench-regress BASE=origin/main
+bench-regress: ## compare with a commit: make bench-regress BASE=origin/main
+bench-regress-here: bench-environment
 	$(PY) benchmarks/regress.py --base $(or $(BASE),origin/main)
 
 .PHONY: clean
