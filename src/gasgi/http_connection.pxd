@@ -1,5 +1,5 @@
 from gasgi.http_exchange cimport HttpExchange
-from gasgi.http_writer cimport HttpWriter
+from gasgi.http_writer cimport FLUSH_BYTES, HttpWriter
 from gasgi.runtime cimport Runtime
 from gasgi.scope cimport http_scope
 

@@ -7,13 +7,16 @@ writing half.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import struct
 import time
 from typing import Any
 
 from gasgi._accel import HeadParser, RequestHead
 from gasgi.errors import RequestError
 from gasgi.http_exchange import HttpExchange
-from gasgi.http_writer import HttpWriter
+from gasgi.http_writer import FLUSH_BYTES, HttpWriter
 from gasgi.message_body import ChunkedBody, LengthBody
 from gasgi.proxy import Forwarded
 from gasgi.proxy_protocol import ProxyInfo
@@ -36,7 +39,7 @@ LINGERING = 4
 CLOSED = 5
 
 HOLD_BYTES = 64 * 1024  # requests pipelined behind the one in progress: above this, reading pauses
-WINDOW_BYTES = 4 * 1024  # held bytes are parsed in windows of this size, so that a long burst is not copied for each request
+WINDOW_BYTES = 4 * 1024  # held bytes are parsed in windows of this size: a long burst is not copied for each request
 MAX_UNFINISHED = 16  # tasks that go on after their response; with more, the next request of the connection waits
 LINGER_S = 5.0  # how long bytes are read away so that a reset does not overtake the answer (RFC 9112, 9.6)
 QUIET_S = 1.0  # a client idle for less may have its next request on the way when the worker stops
@@ -73,7 +76,7 @@ class HttpConnection(HttpWriter):
         self._unfinished = 0  # tasks of this connection that have not ended
         self._drained_bytes = 0  # of a body read away
         self._must_linger = False
-        self._is_held_back = False  # too many of them: the next request waits
+        self._is_held_back = False  # too many of them, or answers the client does not take: the next request waits
 
         # Deadlines in loop time, 0 for none; sweep() looks at them
         self._read_deadline = 0.0
@@ -127,8 +130,9 @@ class HttpConnection(HttpWriter):
     def eof_received(self) -> bool:
         self._is_eof = True
         if self._phase != REQUEST:
+            self._close()
             return False
-        # The client may only have shut its side (RFC 9112, 9.6): it gets its answer if that is ready within the grace period.
+        # The client may only have shut its side (RFC 9112, 9.6): it gets an answer that is ready in the grace period.
         exchange = self._exchange
         if exchange is not None:
             exchange.disconnect()
@@ -145,7 +149,8 @@ class HttpConnection(HttpWriter):
         self._held = b""
         self._late = None
         exchange = self._exchange
-        if exchange is None:
+        if exchange is None or not exchange.is_running:
+            self._exchange = None
             self._runtime.forget(self)
             return
         # Stays among the connections until the app has ended: that is who sweeps its grace period.
@@ -162,8 +167,12 @@ class HttpConnection(HttpWriter):
         self._set_write_deadline()
 
     def resume_writing(self) -> None:
-        self._write_deadline = 0.0
+        if self._phase < LINGERING:
+            self._write_deadline = 0.0
         self._gate.resume()
+        if self._is_held_back:
+            self._is_held_back = False
+            self._next_request()
 
     # Connection, for the server
 
@@ -191,10 +200,12 @@ class HttpConnection(HttpWriter):
                 self._set_read_deadline(QUIET_S)
 
     def abort(self) -> None:
-        if self._exchange is not None:
-            self._exchange.cancel()
-        if self._transport is not None:
-            self._transport.abort()
+        exchange = self._exchange
+        if exchange is not None:
+            self._observe_end(self._status if self._framing else 500)
+            exchange.cancel()
+        self._gate.lost()
+        self._transport.abort()
 
     # HttpStream: the rest of it is in http_writer
 
@@ -205,7 +216,7 @@ class HttpConnection(HttpWriter):
                 self._exchange = None
                 self._cancel_at = 0.0
                 self._runtime.forget(self)
-        elif self._is_held_back and self._unfinished <= MAX_UNFINISHED:
+        elif self._is_held_back:
             self._is_held_back = False
             self._next_request()
 
@@ -246,6 +257,7 @@ class HttpConnection(HttpWriter):
                 )
         if 0 < runtime.limit_concurrency <= len(runtime.exchanges):
             self._observe_begin(template)
+            self._must_linger = True
             self._answer(503, ((b"retry-after", b"1"),))
             return
         if head.upgrade == b"websocket":
@@ -268,10 +280,14 @@ class HttpConnection(HttpWriter):
             else:
                 self._body = LengthBody(head.content_length)
                 self._body_left = head.content_length
-            self._set_read_deadline(runtime.settings.body_timeout_s)
+            if not self._wants_continue:
+                self._set_read_deadline(runtime.settings.body_timeout_s)
             data = self._take_held()
             if data:
                 self._held = self._feed_body(data)
+                if self._phase != REQUEST:
+                    self._unfinished -= 1  # refused: the app does not get to see it
+                    return
             if self._is_reading_paused and exchange.buffered <= runtime.settings.body_buffer_bytes:
                 self._resume_reading()
         if self._is_eof:
@@ -319,7 +335,12 @@ class HttpConnection(HttpWriter):
         try:
             piece = body.feed(data)
         except RequestError as exc:
-            self._refuse(exc)
+            if self._exchange is None:
+                # Its request has been answered: another answer would be taken for that to the next request.
+                self._runtime.log.info("Closing the connection of %s: %s", _peer(self._client), exc)
+                self._linger()
+            else:
+                self._refuse(exc)
             return b""
         if self._body_left > 0:
             self._body_left -= len(piece)
@@ -373,8 +394,9 @@ class HttpConnection(HttpWriter):
 
     def _next_request(self) -> None:
         """Go on with the bytes held, or wait for more."""
-        if self._unfinished > MAX_UNFINISHED:
+        if self._unfinished > MAX_UNFINISHED or not self._gate.is_open:
             self._flush()
+            self._phase = REQUEST
             self._is_held_back = True
             return
         self._phase = IDLE
@@ -447,6 +469,8 @@ class HttpConnection(HttpWriter):
                 self._linger()
             else:
                 self._close()
+        elif self._body is not None and self._is_eof:
+            self._close()
         elif self._body is not None:
             self._flush()
             self._phase = DISCARDING
@@ -455,10 +479,12 @@ class HttpConnection(HttpWriter):
             if self._is_reading_paused:
                 self._resume_reading()
         elif self._held_at < len(self._held) or self._late is not None:
-            self._answers_held += 1
-            self._flush_soon()
+            if self._out_bytes >= FLUSH_BYTES:
+                self._flush()
+            else:
+                self._hold_answer()
             self._next_request()
-        elif self._is_reading_paused or self._is_eof or self._unfinished > MAX_UNFINISHED:
+        elif self._is_reading_paused or self._is_eof or self._unfinished > MAX_UNFINISHED or not self._gate.is_open:
             self._next_request()
         else:
             self._flush()
@@ -470,6 +496,13 @@ class HttpConnection(HttpWriter):
         self._last_active = runtime.now
         self._read_deadline = runtime.now + (QUIET_S if runtime.is_draining else runtime.keep_alive_s)
 
+    def _give_up(self) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.complete()
+        self._observe_end(CLIENT_LEFT)
+        self._close()
+
     def _cut_off(self) -> None:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
@@ -477,7 +510,8 @@ class HttpConnection(HttpWriter):
         self._observe_end(self._status)
         self._flush()
         if self._ends_with_connection():
-            # A plain close would look like the end of the body.
+            # A plain close would look like the end of the body: the client must see a reset.
+            _reset_on_close(self._transport)
             self._transport.abort()
         else:
             self._close()
@@ -503,6 +537,14 @@ class HttpConnection(HttpWriter):
             self._refuse(RequestError(408, "Request Timeout", "the request head took longer than gasgi_header_timeout"))
         elif self._phase == REQUEST:
             self._refuse(RequestError(408, "Request Timeout", "the request body stalled for gasgi_body_timeout"))
+        elif self._transport.get_write_buffer_size() and self._phase != DISCARDING:
+            # The client is still taking the answer: its time to say more has not begun.
+            if not self._write_deadline:
+                self._set_write_deadline()
+            if self._phase == LINGERING:
+                self._set_read_deadline(LINGER_S)
+            else:
+                self._become_idle()
         elif self._phase == LINGERING:
             self._transport.abort()
         else:
@@ -560,6 +602,13 @@ class HttpConnection(HttpWriter):
 def _address(name: Any) -> tuple[str, int] | None:
     """Cut a socket name to host and port; None for a unix socket."""
     return (name[0], name[1]) if isinstance(name, tuple) else None
+
+
+def _reset_on_close(transport: asyncio.Transport) -> None:
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.fileno() >= 0:
+        with socket.socket(fileno=os.dup(sock.fileno())) as duplicate:
+            duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _peer(client: tuple[str, int] | None) -> str:

@@ -20,6 +20,7 @@ cdef class HttpExchange:
     cdef bint _has_trailers
 
     cdef public bint is_client_gone
+    cdef public bint has_failed
     cdef bint _was_cancelled_by_server
     cdef list _waiters
 

@@ -56,6 +56,7 @@ class HttpExchange:
 
         # The client
         self.is_client_gone = False
+        self.has_failed = False  # with an exception of its own
         self._was_cancelled_by_server = False
         self._waiters: list[asyncio.Future[None]] | None = None
 
@@ -120,6 +121,7 @@ class HttpExchange:
         except BaseException as exc:
             # SystemExit too: one request must not end a worker that serves others.
             if not (self.is_client_gone and comes_from_departure(exc)):
+                self.has_failed = True
                 self._runtime.log.exception("Exception in ASGI app during %s", self._describe())
         finally:
             self._end()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 __all__ = ["read_pieces"]
 
@@ -13,7 +13,7 @@ PIECE_BYTES = 256 * 1024  # one trip to the thread pool and back costs about as 
 
 async def read_pieces(
     loop: asyncio.AbstractEventLoop, file: int | str, offset: int | None, count: int | None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Yield the bytes of a path or an open descriptor, from ``offset`` (default: where it stands), at most ``count``.
 
     A path is opened and closed here; a descriptor stays open, it is the caller's. Raises OSError.

@@ -38,7 +38,7 @@ class HttpStream:
         raise NotImplementedError
 
     def fail(self) -> None:
-        """The app failed: answer 500 when nothing was sent yet, otherwise cut the answer off."""
+        """The app ended without a whole response: answer 500 when nothing was sent yet, otherwise cut it off."""
         raise NotImplementedError
 
     def exchange_ended(self) -> None:

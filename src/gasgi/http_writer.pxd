@@ -5,6 +5,7 @@ from gasgi.runtime cimport Runtime
 
 cdef int UNDECIDED, NO_BODY, LENGTH, CHUNKED, UNTIL_CLOSE
 cdef Py_ssize_t FLUSH_BYTES, JOIN_BYTES, COPY_CHUNK_BYTES
+cdef double HOLD_S
 
 cdef class HttpWriter(HttpStream):
     cdef Runtime _runtime
@@ -28,9 +29,11 @@ cdef class HttpWriter(HttpStream):
     cdef Py_ssize_t _out_bytes
     cdef bint _is_flush_due
     cdef Py_ssize_t _answers_held
+    cdef double _flush_by
 
     cdef _complete(self)
     cdef _resume_body(self)
+    cdef _give_up(self)
     cdef _cut_off(self)
     cdef _answer(self, int status, tuple fields)
     cdef _send_head(self, bytes body, Py_ssize_t size, bint more)
@@ -41,4 +44,5 @@ cdef class HttpWriter(HttpStream):
     cdef int _raise_when_lost(self) except -1
     cdef _put(self, bytes data)
     cdef _flush_soon(self)
+    cdef _hold_answer(self)
     cdef _flush(self)

@@ -7,6 +7,7 @@ writes to a transport.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Iterable
 
 from gasgi._accel import RequestHead, encode_chunk, encode_response_head
@@ -30,6 +31,7 @@ UNTIL_CLOSE = 4  # with the connection (HTTP/1.0)
 
 FLUSH_BYTES = 64 * 1024  # held pieces of this size do not wait for the end of the turn
 JOIN_BYTES = 16 * 1024  # up to here one copy is cheaper than a write of several buffers
+HOLD_S = 0.001  # how long a complete answer may wait for the next ones of a pipeline
 COPY_CHUNK_BYTES = 4 * 1024  # up to here a chunk is copied between its frame instead of written as three pieces
 
 
@@ -62,6 +64,7 @@ class HttpWriter(HttpStream):
         self._out_bytes = 0
         self._is_flush_due = False
         self._answers_held = 0  # complete answers in _out, waiting for those to the requests pipelined behind
+        self._flush_by = 0.0  # loop time until which the first of them waits
 
     # HttpStream
 
@@ -95,7 +98,13 @@ class HttpWriter(HttpStream):
             self._put(body)
         elif self._framing == UNTIL_CLOSE:
             self._put(body)
-        self._sent_bytes += size
+        if self._framing == NO_BODY:
+            if more:
+                # Nothing of it is ever sent, so nothing else would make an endless stream wait.
+                self._flush_soon()
+                return self._next_turn()
+        else:
+            self._sent_bytes += size
         if not more:
             self._complete()
         elif self._out_bytes >= FLUSH_BYTES:
@@ -127,6 +136,9 @@ class HttpWriter(HttpStream):
             return DONE
         if self._framing == CHUNKED:
             self._put(b"0\r\n" + self._trailer_lines + b"\r\n")
+            self._trailer_lines = b""
+        elif self._framing == LENGTH:
+            self._take_length(0, False)
         self._complete()
         return DONE if self._gate.is_open else self._gate.wait()
 
@@ -145,10 +157,13 @@ class HttpWriter(HttpStream):
     def fail(self) -> None:
         if self._gate.is_lost:
             return
-        if self._framing == UNDECIDED:
-            self._answer(500, ())
-        else:
+        exchange = self._exchange
+        if self._framing != UNDECIDED:
             self._cut_off()
+        elif exchange is not None and exchange.is_client_gone and not exchange.has_failed:
+            self._give_up()
+        else:
+            self._answer(500, ())
 
     # What HttpConnection does with it
 
@@ -158,6 +173,10 @@ class HttpWriter(HttpStream):
 
     def _resume_body(self) -> None:
         """The app took what had arrived of the body: read on."""
+        raise NotImplementedError
+
+    def _give_up(self) -> None:
+        """End the connection of a client that left before there was an answer."""
         raise NotImplementedError
 
     def _cut_off(self) -> None:
@@ -179,7 +198,8 @@ class HttpWriter(HttpStream):
         if runtime.observer is not None:
             self._response_headers = headers
         self._send_head(body, len(body), False)
-        self._sent_bytes += len(body)
+        if self._framing != NO_BODY:
+            self._sent_bytes = len(body)
         self._complete()
 
     def _send_head(self, body: bytes, size: int, more: bool) -> None:
@@ -253,8 +273,9 @@ class HttpWriter(HttpStream):
             self._put(b"\r\n")
 
     async def _send_file(self, file: int | str, offset: int | None, count: int | None, more: bool) -> None:
-        async for piece in read_pieces(self._runtime.loop, file, offset, count):
-            await self.send_body(piece, True)
+        async with contextlib.aclosing(read_pieces(self._runtime.loop, file, offset, count)) as pieces:
+            async for piece in pieces:
+                await self.send_body(piece, True)
         if not more:
             self._raise_when_lost()
             await self.send_body(b"", False)
@@ -277,9 +298,21 @@ class HttpWriter(HttpStream):
             self._is_flush_due = True
             self._runtime.loop.call_soon(self._flush_turn)
 
+    def _hold_answer(self) -> None:
+        """Let a complete answer wait for those to the requests pipelined behind it."""
+        if not self._answers_held and not self._flush_by:
+            self._flush_by = self._runtime.loop.time() + HOLD_S
+        self._answers_held += 1
+        self._flush_soon()
+
     def _flush_turn(self) -> None:
         self._is_flush_due = False
-        if self._answers_held and self._exchange is not None and self._out_bytes < FLUSH_BYTES:
+        if (
+            self._answers_held
+            and self._exchange is not None
+            and self._out_bytes < FLUSH_BYTES
+            and self._runtime.loop.time() < self._flush_by
+        ):
             # Another answer joined those held, and the app is at the next request: it is likely to join in a turn.
             self._answers_held = 0
             self._flush_soon()
@@ -289,6 +322,7 @@ class HttpWriter(HttpStream):
     def _flush(self) -> None:
         """Hand everything to the transport in one write."""
         self._answers_held = 0
+        self._flush_by = 0.0
         size = self._out_bytes
         if not size:
             return
