@@ -186,23 +186,7 @@ cdef int64_t plain_content_length(bytes value) noexcept:
 @cython.freelist(64)
 @cython.no_gc
 cdef class RequestHead:
-    """One request head; made by HeadParser only."""
-
-    cdef public str method
-    cdef public bytes target
-    cdef public str path
-    cdef public bytes raw_path
-    cdef public bytes query_string
-    cdef public str http_version
-    cdef public list headers
-    cdef public bytes host
-    cdef public int64_t content_length
-    cdef public bint is_chunked
-    cdef public bint keep_alive
-    cdef public bytes upgrade
-    cdef public bint expects_continue
-    cdef public bint accepts_trailers
-    cdef public bint has_underscore_name
+    """One request head; made by HeadParser only. Its attributes stand in the .pxd."""
 
 
 @cython.final

@@ -195,6 +195,22 @@ cdef tuple pair_of(field):
     return name, value
 
 
+cpdef bytes join_message(bytes head, bytes lines, bytes body):
+    cdef Py_ssize_t head_size = PyBytes_GET_SIZE(head)
+    cdef Py_ssize_t lines_size = PyBytes_GET_SIZE(lines)
+    cdef Py_ssize_t body_size = PyBytes_GET_SIZE(body)
+    cdef bytes message = PyBytes_FromStringAndSize(NULL, head_size + lines_size + 2 + body_size)
+    cdef char* target = PyBytes_AS_STRING(message)
+    memcpy(target, PyBytes_AS_STRING(head), head_size)
+    target += head_size
+    memcpy(target, PyBytes_AS_STRING(lines), lines_size)
+    target += lines_size
+    target[0] = c"\r"
+    target[1] = c"\n"
+    memcpy(target + 2, PyBytes_AS_STRING(body), body_size)
+    return message
+
+
 cpdef bytes encode_chunk(bytes body):
     cdef Py_ssize_t size = PyBytes_GET_SIZE(body)
     cdef Py_ssize_t rest = size, digits = 0, i

@@ -72,6 +72,11 @@ def encode_response_head(
     return b"".join(parts), length, closes
 
 
+def join_message(head: bytes, lines: bytes, body: bytes) -> bytes:
+    """Join an encoded head, further field lines, the blank line and the first bytes of the body."""
+    return b"%b%b\r\n%b" % (head, lines, body)
+
+
 def encode_chunk(body: bytes) -> bytes:
     """Frame ``body`` as one chunk (RFC 9112, 7.1); an empty piece gives nothing, since an empty chunk would end the body."""
     return b"%x\r\n%s\r\n" % (len(body), body) if body else b""

@@ -1,3 +1,4 @@
+from gasgi._parser cimport RequestHead as ParsedHead
 from gasgi.http_exchange cimport HttpExchange
 from gasgi.http_writer cimport FLUSH_BYTES, HttpWriter
 from gasgi.runtime cimport Runtime
@@ -44,9 +45,9 @@ cdef class HttpConnection(HttpWriter):
 
     cpdef sweep(self, double now)
     cdef _read_head(self, bytes data)
-    cdef _begin(self, head, bint may_run_now)
-    cdef _apply_policy(self, head)
-    cdef _begin_websocket(self, head, dict template, forwarded)
+    cdef _begin(self, ParsedHead head, bint may_run_now)
+    cdef _apply_policy(self, ParsedHead head)
+    cdef _begin_websocket(self, ParsedHead head, dict template, forwarded)
     cdef bytes _feed_body(self, bytes data)
     cdef _hold(self, bytes data)
     cdef bytes _take_held(self)

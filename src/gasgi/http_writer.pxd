@@ -1,3 +1,4 @@
+from gasgi._parser cimport RequestHead as ParsedHead
 from gasgi.flow cimport WriteGate
 from gasgi.http_exchange cimport HttpExchange
 from gasgi.http_stream cimport HttpStream
@@ -12,7 +13,7 @@ cdef class HttpWriter(HttpStream):
     cdef object _transport
     cdef WriteGate _gate
 
-    cdef object _head
+    cdef ParsedHead _head
     cdef HttpExchange _exchange
     cdef bint _keep_alive
     cdef bint _wants_continue

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Iterable
 
-from gasgi._accel import RequestHead, encode_chunk, encode_response_head
+from gasgi._accel import RequestHead, encode_chunk, encode_response_head, join_message
 from gasgi.awaitables import DONE
 from gasgi.errors import ASGIMisuse, ClientDisconnected
 from gasgi.flow import WriteGate
@@ -236,15 +236,16 @@ class HttpWriter(HttpStream):
         head = self._held_head
         self._held_head = None
         assert head is not None
-        if not size or self._framing == NO_BODY:
-            self._put(head + lines + b"\r\n")
+        if self._framing == NO_BODY:
+            self._put(join_message(head, lines, b""))
         elif self._framing == CHUNKED:
-            self._put(head + lines + b"\r\n")
-            self._put_chunk(body, size)
+            self._put(join_message(head, lines, b""))
+            if size:
+                self._put_chunk(body, size)
         elif size <= JOIN_BYTES:
-            self._put(b"%b%b\r\n%b" % (head, lines, body))
+            self._put(join_message(head, lines, body))
         else:
-            self._put(head + lines + b"\r\n")
+            self._put(join_message(head, lines, b""))
             self._put(body)
 
     def _must_close_after(self, more: bool) -> bool:

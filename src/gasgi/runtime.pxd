@@ -1,4 +1,4 @@
-cdef bint HAS_TASK_CONTEXT
+cdef bint HAS_TASK_CONTEXT, CAN_START_EAGERLY
 
 cdef class Runtime:
     cdef public object loop
@@ -7,7 +7,7 @@ cdef class Runtime:
     cdef public object log
     cdef public object observer
     cdef public object base_context
-    cdef public bint can_start_eagerly
+    cdef public bint has_task_factory
     cdef public object proxy
     cdef public object head_limits
     cdef public object tls_info

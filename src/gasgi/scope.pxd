@@ -1,2 +1,5 @@
-cpdef dict http_scope(head, dict template, dict state, dict tls)
+from gasgi._parser cimport RequestHead as ParsedHead
+
+
+cpdef dict http_scope(ParsedHead head, dict template, dict state, dict tls)
 cdef dict _own(dict tls)

@@ -15,14 +15,25 @@ SPEC_VERSION = "2.5"
 def scope_template(
     client: tuple[str, int] | None, server: tuple[str, int | None] | None, scheme: str, root_path: str
 ) -> dict[str, Any]:
-    """Make what the scopes of one connection have in common; copied for each request, so immutable values only."""
+    """Make what the scopes of one connection have in common; copied for each request, so immutable values only.
+
+    Every key is there from the start: a dictionary that need not grow is copied in one go.
+    """
     return {
         "type": "http",
+        "asgi": None,
         "http_version": "1.1",
-        "server": server,
-        "client": client,
+        "method": "",
         "scheme": scheme,
+        "path": "",
+        "raw_path": b"",
+        "query_string": b"",
         "root_path": root_path,
+        "headers": None,
+        "client": client,
+        "server": server,
+        "state": None,
+        "extensions": None,
     }
 
 
@@ -50,6 +61,8 @@ def http_scope(
     scope["extensions"] = extensions
     if state is not None:
         scope["state"] = state.copy()
+    else:
+        del scope["state"]
     return scope
 
 

@@ -156,6 +156,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         server.start_clock()
         self.loop.add_reader(self.PIPE[0], self._on_reload)
         lifespan = await self._start_lifespan(runtime)
+        runtime.has_task_factory = self.loop.get_task_factory() is not None
         if self.settings.gc_freeze:
             gc.collect()
             gc.freeze()
