@@ -238,11 +238,11 @@ def _draw_charts(results: Found) -> dict[str, str]:
     ramp = results.get("extra", {}).get("ramp")
     if ramp:
         # hypercorn's cost would squeeze all others into one line at the bottom; the table has it.
-        series = {
-            name: [(float(step), value) for step, value in found.items()]
+        series = [
+            (name, sorted((float(step), value) for step, value in found.items()), COLOUR_OF.get(name, COLOURS[9]))
             for name, found in ramp.items()
             if name != "hypercorn"
-        }
+        ]
         charts["ramp"] = draw_lines("CPU µs per answer by connections", series, "connections", "µs per answer")
     return charts
 
