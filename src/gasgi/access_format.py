@@ -13,13 +13,13 @@ import os
 import re
 from collections.abc import Callable
 
-from gasgi.gunicorn_view import RequestView, ResponseView
+from gasgi.gunicorn_view import RequestView, ResponseView, to_text
 
 __all__ = ["AccessFormat"]
 
 Atom = Callable[[RequestView, ResponseView], object]
 
-_CONVERSION = re.compile(r"%%|%\(([^()]*)\)|%")
+_CONVERSION = re.compile(r"%%|%\(([^()]*)\)(s?)|%")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -30,23 +30,37 @@ class AccessFormat:
         """Parse ``text``; raise ValueError for one that only ``text % atoms`` can fill in."""
         self.time_text = ""
         self._template = ""
+        self._pieces = [""]  # what stands around the atoms
+        self._is_plain = True  # nothing but %s: joining takes half the time of filling in a template
         self._atoms: list[Atom] = []
         end = 0
         for match in _CONVERSION.finditer(text):
-            self._template += text[end : match.start()]
+            self._add_text(text[end : match.start()])
             end = match.end()
             if match.group() == "%%":
-                self._template += "%%"
+                self._add_text("%")
             elif match.group(1) is None:
                 raise ValueError(f"%(name) expected at {match.start()}")
             else:
-                self._template += "%"
+                self._template += "%" + match.group(2)
+                self._pieces.append("")
+                self._is_plain = self._is_plain and match.group(2) == "s"
                 self._atoms.append(self._find_atom(match.group(1)))
-        self._template += text[end:]
+        self._add_text(text[end:])
 
     def render(self, request: RequestView, response: ResponseView) -> str:
         """Return the line, without its end."""
-        return self._template % tuple([atom(request, response) for atom in self._atoms])
+        if not self._is_plain:
+            return self._template % tuple([atom(request, response) for atom in self._atoms])
+        line = [self._pieces[0]]
+        for place, atom in enumerate(self._atoms, 1):
+            line.append(str(atom(request, response)))
+            line.append(self._pieces[place])
+        return "".join(line)
+
+    def _add_text(self, text: str) -> None:
+        self._template += text.replace("%", "%%")
+        self._pieces[-1] += text
 
     def _find_atom(self, name: str) -> Atom:
         if name == "t":
@@ -79,7 +93,7 @@ class RequestField:
             for name, value in request.head.headers:
                 if name == self.name:
                     found = value
-        return "-" if found is None else _quote(found.decode("latin-1"))
+        return "-" if found is None else _quote(to_text(found))
 
 
 class ResponseField:
@@ -93,7 +107,7 @@ class ResponseField:
         for name, value in response.fields:
             if name == self.name or name.lower() == self.name:
                 found = value
-        return "-" if found is None else _quote(found.decode("latin-1"))
+        return "-" if found is None else _quote(to_text(found))
 
 
 class EnvironVariable:
@@ -128,7 +142,8 @@ def _dash(request: RequestView, response: ResponseView) -> str:
 
 
 def _remote_host(request: RequestView, response: ResponseView) -> str:
-    return request.remote_host
+    client = request.client
+    return request.remote_host if client is None else client[0]
 
 
 def _user(request: RequestView, response: ResponseView) -> str:
@@ -146,7 +161,10 @@ def _user(request: RequestView, response: ResponseView) -> str:
 
 
 def _request_line(request: RequestView, response: ResponseView) -> str:
-    return _quote(f"{request.method} {request.uri} {request.protocol}")
+    head = request.head
+    if head is None:
+        return "- - -"
+    return _quote(f"{head.method} {to_text(head.target)} HTTP/{head.http_version}")
 
 
 def _status(request: RequestView, response: ResponseView) -> str:

@@ -17,4 +17,3 @@ cdef class AccessLog:
     cdef bint _is_still_direct(self) except -1
     cdef _write_direct(self, str line)
     cdef _make_record(self, str line)
-    cdef _write_exact(self, RequestView request, ResponseView response)

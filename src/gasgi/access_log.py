@@ -20,6 +20,7 @@ from gasgi.gunicorn_view import RequestView, ResponseView
 __all__ = ["AccessLog"]
 
 EXACT, RECORD, DIRECT = 0, 1, 2
+INFO = logging.INFO
 
 _STREAM_HANDLERS = (logging.StreamHandler, logging.FileHandler)
 _KNOWN_HANDLERS = (
@@ -65,16 +66,14 @@ class AccessLog:
         second = int(now)
         if second != self._second:
             self._start_second(second)
-        if not self._logger.isEnabledFor(logging.INFO):
+        if self._way == DIRECT and self._format is not None and self._is_still_direct():
+            self._write_direct(self._format.render(request, response))
+        elif not self._logger.isEnabledFor(logging.INFO):
             return
-        if self._format is None or self._way == EXACT:
-            self._write_exact(request, response)
-            return
-        line = self._format.render(request, response)
-        if self._way == DIRECT and self._is_still_direct():
-            self._write_direct(line)
+        elif self._way == EXACT or self._format is None:
+            self._access(self._log, response, request, request.environ, timedelta(seconds=response.duration_s))
         else:
-            self._logger.handle(self._make_record(line))
+            self._logger.handle(self._make_record(self._format.render(request, response)))
 
     def _start_second(self, second: int) -> None:
         self._second = second
@@ -96,44 +95,44 @@ class AccessLog:
         handler: Any = handlers[0]
         if len(handlers) > 1 or handler not in self._logger.handlers or not _is_plain_stream(handler):
             return RECORD
+        if self._logger.level == logging.NOTSET:
+            return RECORD  # some parent's level counts, which may change
         self._handler = handler
         self._formatter = handler.formatter
         return DIRECT
 
     def _is_still_direct(self) -> bool:
-        """Notice what an application changed since the second began."""
+        """Notice what an application changed since the second began, and whether the line is wanted at all."""
         handler = self._handler
-        handlers = self._logger.handlers
+        logger = self._logger
+        handlers = logger.handlers
         return (
             handler.formatter is self._formatter
-            and handler.level <= logging.INFO
+            and handler.level <= INFO
             and handler.stream is not None
             and not handler.filters
             and len(handlers) == 1
             and handlers[0] is handler
-            and not self._logger.filters
-            and not self._logger.disabled
-            and not self._logger.propagate
+            and not logger.filters
+            and not logger.disabled
+            and not logger.propagate
+            and 0 < logger.level <= INFO
+            and logger.manager.disable < INFO
         )
 
     def _write_direct(self, line: str) -> None:
         handler = self._handler
-        handler.acquire()
-        try:
-            stream = handler.stream
-            stream.write(line + handler.terminator)
-            stream.flush()
-        except Exception:
-            handler.handleError(self._make_record(line))
-        finally:
-            handler.release()
+        with handler.lock:
+            try:
+                stream = handler.stream
+                stream.write(line + handler.terminator)
+                stream.flush()
+            except Exception:
+                handler.handleError(self._make_record(line))
 
     def _make_record(self, line: str) -> logging.LogRecord:
         # Without Logger.info: it would look for the caller, 2 µs for a line that nobody prints.
         return self._logger.makeRecord(self._logger.name, logging.INFO, __file__, 0, line, (), None)
-
-    def _write_exact(self, request: RequestView, response: ResponseView) -> None:
-        self._access(self._log, response, request, request.environ, timedelta(seconds=response.duration_s))
 
 
 def _find_access(logger_class: type) -> Any:

@@ -1,3 +1,7 @@
+cimport cython
+
+cpdef str to_text(bytes value)
+
 cdef class RequestView:
     cdef public object head
     cdef public object client
@@ -9,6 +13,7 @@ cdef class RequestView:
     # Hooks keep notes on the request ("req.start = time()").
     cdef dict __dict__
 
+    @cython.locals(field_name=bytes, value=bytes, text=str, found=str)
     cpdef str find_field(self, bytes name)
     cdef dict _make_environ(self)
 

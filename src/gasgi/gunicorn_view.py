@@ -13,10 +13,15 @@ from gasgi.tables import STATUS_PHRASES
 if TYPE_CHECKING:
     from gasgi._accel import RequestHead
 
-__all__ = ["RequestView", "ResponseView"]
+__all__ = ["RequestView", "ResponseView", "to_text"]
 
 # RFC 3875, 4.1: these two have no HTTP_ in front of their names.
 _PLAIN_NAMES = frozenset(("CONTENT_TYPE", "CONTENT_LENGTH"))
+
+
+def to_text(value: bytes) -> str:
+    """Decode what HTTP carries: every byte is one character."""
+    return value.decode("latin-1")
 
 
 class RequestView:
@@ -48,16 +53,16 @@ class RequestView:
     @property
     def uri(self) -> str:
         """The request target as it was sent."""
-        return "-" if self.head is None else self.head.target.decode("latin-1")
+        return "-" if self.head is None else to_text(self.head.target)
 
     @property
     def path(self) -> str:
         """The path as it was sent, without the query."""
-        return "-" if self.head is None else self.head.raw_path.decode("latin-1")
+        return "-" if self.head is None else to_text(self.head.raw_path)
 
     @property
     def query(self) -> str:
-        return "" if self.head is None else self.head.query_string.decode("latin-1")
+        return "" if self.head is None else to_text(self.head.query_string)
 
     @property
     def fragment(self) -> str:
@@ -78,7 +83,7 @@ class RequestView:
         """Field lines in order of arrival, names in upper case."""
         if self._headers is None:
             fields = () if self.head is None else self.head.headers
-            self._headers = [(name.decode("latin-1").upper(), value.decode("latin-1")) for name, value in fields]
+            self._headers = [(to_text(name).upper(), to_text(value)) for name, value in fields]
         return self._headers
 
     @property
@@ -111,7 +116,7 @@ class RequestView:
         if self.head is not None:
             for field_name, value in self.head.headers:
                 if field_name == name:
-                    text = value.decode("latin-1")
+                    text = to_text(value)
                     found = text if found is None else found + "," + text
         return found
 
@@ -168,7 +173,7 @@ class ResponseView:
     @property
     def headers(self) -> list[tuple[str, str]]:
         if self._headers is None:
-            self._headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self.fields]
+            self._headers = [(to_text(name), to_text(value)) for name, value in self.fields]
         return self._headers
 
     @property

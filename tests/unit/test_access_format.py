@@ -45,7 +45,7 @@ REQUESTS = [
         ("2001:db8::2", 443),
         "https",
     ),
-    RequestView(FakeHead(b"*", [(b"referer", b"a"), (b"referer", b"b")], method="OPTIONS"), None, ("/run/x", None), "http"),
+    RequestView(FakeHead(b"*", [(b"referer", b"a"), (b"referer", b"b")]), None, ("/run/x", None), "http"),
     RequestView(FakeHead(b"/", [(b"authorization", b"Basic !!!")]), ("192.0.2.1", 1), None, "http"),
     RequestView(FakeHead(b"/", [(b"authorization", b"basic")]), ("192.0.2.1", 1), None, "http"),
     RequestView(FakeHead(b"/", [(b"authorization", b"Basic " + base64.b64encode(b"\xff:"))]), None, None, "http"),

@@ -40,7 +40,8 @@ def configuration(directory: Path, *arguments: str, **variables: str) -> dict[st
     """What gunicorn's --print-config says."""
     done = run([*COMMAND, "--print-config", *arguments, "main:app"], directory, **variables)
     assert done.returncode == 0, done.stderr
-    return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in done.stdout.splitlines())}
+    lines = (line.partition("=") for line in done.stdout.splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}
 
 
 def settings(directory: Path, *arguments: str, **variables: str) -> dict[str, str]:
@@ -138,4 +139,5 @@ def test_version_names_both(directory):
 
     import gasgi
 
-    assert run([*COMMAND, "--version"], directory).stdout == f"gasgi {gasgi.__version__} on gunicorn {gunicorn.__version__}\n"
+    shown = run([*COMMAND, "--version"], directory).stdout
+    assert shown == f"gasgi {gasgi.__version__} on gunicorn {gunicorn.__version__}\n"

@@ -14,8 +14,8 @@ from gunicorn.instrument.statsd import Statsd
 from gasgi.observer import Observer, make_observer
 from gasgi.proxy_protocol import ProxyInfo
 from gasgi.statsd import make_gauges
-from tests.support.fakes import RecordingLog
 from tests.support.fake_head import FakeHead
+from tests.support.fakes import RecordingLog
 
 CLIENT = ("192.0.2.1", 50000)
 SERVER = ("192.0.2.2", 8000)
@@ -28,7 +28,7 @@ def loggers():
     kept = [logging.getLogger(name) for name in ("gunicorn.access", "gunicorn.error")]
     before = [(logger.handlers[:], logger.level, logger.propagate) for logger in kept]
     yield
-    for logger, (handlers, level, propagate) in zip(kept, before):
+    for logger, (handlers, level, propagate) in zip(kept, before, strict=True):
         logger.handlers[:], logger.propagate = handlers, propagate
         logger.setLevel(level)
 
