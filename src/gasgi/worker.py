@@ -25,6 +25,7 @@ from gasgi.build_info import one_line
 from gasgi.errors import SettingError
 from gasgi.gunicorn_rules import check_gunicorn_settings
 from gasgi.lifespan import Lifespan, LifespanFailed
+from gasgi.malloc import keep_freed_memory
 from gasgi.observer import make_observer
 from gasgi.proxy import ProxyPolicy
 from gasgi.runtime import Runtime
@@ -66,6 +67,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def init_process(self) -> None:
         """Make the loop, then let gunicorn do its part; does not return before the worker ends."""
+        keep_freed_memory(os.environ)
         self.loop = loops.new_loop(getattr(self.cfg, "asgi_loop", "auto"))
         asyncio.set_event_loop(self.loop)
         self._stop = asyncio.Event()
