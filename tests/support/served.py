@@ -275,8 +275,11 @@ class Served:
         self.settle()
 
     def settle(self, turns: int = TURNS) -> None:
-        """Let the loop turn."""
+        """Let the loop turn, until nothing is left to do where the loop says so."""
+        ready = getattr(self.loop, "_ready", None)  # asyncio's own loop only
         for _ in range(turns):
+            if ready is not None and not ready:
+                return
             self.loop.call_soon(self.loop.stop)
             self.loop.run_forever()
 
