@@ -35,6 +35,7 @@ WARM_UP_REQUESTS = 200
 COUNTED_REQUESTS = 1000
 WRK_WORKLOADS = ["hello", "post-64kib", "ws-1kib"]
 BUILT_FROM = ["src", "setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"]
+BUILT = ".built"
 HISTORY = HERE / "results" / "history.jsonl"
 
 
@@ -56,8 +57,9 @@ def main() -> int:
     chosen = _read_arguments()
     base = _git("rev-parse", "--short=10", f"{chosen.base}^{{commit}}")
     print(f"building {base} and the working tree", flush=True)
+    trees = [Tree("base", _settle(_export(base))), Tree("head", _settle(_copy_working_tree()))]
     with ThreadPoolExecutor(2) as pool:
-        trees = list(pool.map(_build, ["base", "head"], [_export(base), _copy_working_tree()]))
+        list(pool.map(_build, {tree.root: tree for tree in trees}.values()))
     record: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "commit": machine.commit(),
@@ -119,32 +121,37 @@ def _scratch() -> Path:
     return scratch
 
 
-def _build(name: str, exported: Path) -> Tree:
-    """Compile in place, unless a tree with the very same files was compiled by the very same tools before."""
+def _settle(exported: Path) -> Path:
+    """Move the files to a place named after what they and the tools are, so that the same is never compiled twice."""
     digest = hashlib.sha256(f"{sys.version}{machine.version('Cython')}{machine.version('setuptools')}".encode())
     for path in sorted(exported.rglob("*")):
         if path.is_file():
             digest.update(f"{path.relative_to(exported)}\0".encode() + path.read_bytes())
     # Both trees get a path of the same length: callgrind would see the difference.
     root = _scratch() / digest.hexdigest()[:16]
-    if (root / ".built").exists():
+    if (root / BUILT).exists():
         shutil.rmtree(exported)
-        return Tree(name, root)
-    shutil.rmtree(root, ignore_errors=True)
-    exported.rename(root)
-    command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
+    else:
+        shutil.rmtree(root, ignore_errors=True)
+        exported.rename(root)
+    return root
+
+
+def _build(tree: Tree) -> None:
+    """Compile in place what is not compiled yet."""
+    if (tree.root / BUILT).exists():
+        return
     done = subprocess.run(
-        command,
-        cwd=root,
+        [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
+        cwd=tree.root,
         env={**os.environ, "GASGI_EXTENSIONS": "require"},
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        raise SystemExit(f"{name} does not build:\n{(done.stdout + done.stderr)[-3000:]}")
-    (root / ".built").touch()
-    return Tree(name, root)
+        raise SystemExit(f"{tree.name} does not build:\n{(done.stdout + done.stderr)[-3000:]}")
+    (tree.root / BUILT).touch()
 
 
 # Instructions
