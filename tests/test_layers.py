@@ -101,7 +101,9 @@ def test_a_twin_imports_no_other_accelerator(path):
 
 def test_only_the_chooser_imports_accelerators():
     pattern = re.compile("_(parser|writer|ws_mask)(_py)?")
-    importers = {path.stem for path in SOURCES for target in own_imports(path) if pattern.fullmatch(target)}
+    # A .pxd is read by the compiler alone: where there is something to compile there is no choice left.
+    modules = [path for path in SOURCES if path.suffix != ".pxd"]
+    importers = {path.stem for path in modules for target in own_imports(path) if pattern.fullmatch(target)}
     assert importers - {target for target in importers if pattern.fullmatch(target)} == {"_accel"}
 
 
