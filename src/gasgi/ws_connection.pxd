@@ -3,7 +3,7 @@ cimport cython
 from gasgi.flow cimport WriteGate
 from gasgi.runtime cimport Runtime
 from gasgi.ws_frames cimport FrameDecoder, encode_close
-from gasgi.ws_session cimport WebSocketSession
+from gasgi.ws_session cimport WebSocketSession, WebSocketStream
 
 cdef int _HANDSHAKE
 cdef int _OPEN
@@ -21,8 +21,7 @@ cdef int _JOIN_BYTES
 cdef int _COMPRESS_AT_ONCE_BYTES
 cdef double _LINGER_S
 
-@cython.final
-cdef class WebSocketConnection:
+cdef class WebSocketConnection(WebSocketStream):
     cdef Runtime _runtime
     cdef object _transport
     cdef object _head
@@ -60,12 +59,14 @@ cdef class WebSocketConnection:
     cdef object _answer_fields
     cdef Py_ssize_t _sent_bytes
 
-    cpdef close(self, int code, str reason)
+    cpdef accept(self, subprotocol, headers)
     cpdef refuse(self, int status)
     cpdef deny_start(self, int status, headers)
     cpdef deny_body(self, bytes body, bint more)
+    cpdef deny_cut(self)
     @cython.locals(size=Py_ssize_t)
     cpdef send_message(self, payload)
+    cpdef close(self, int code, str reason)
     cpdef resume_messages(self)
     cpdef messages_taken(self)
     @cython.locals(decoder=FrameDecoder, session=WebSocketSession)

@@ -17,7 +17,7 @@ from gasgi.flow import WriteGate
 from gasgi.ws_deflate import Deflater, Inflater
 from gasgi.ws_frames import FrameDecoder, Opcode, encode_close
 from gasgi.ws_handshake import Handshake, encode_accept
-from gasgi.ws_session import WebSocketSession
+from gasgi.ws_session import WebSocketSession, WebSocketStream
 
 if TYPE_CHECKING:
     from gasgi._accel import RequestHead
@@ -66,7 +66,7 @@ _COMPRESS_AT_ONCE_BYTES = 32 * 1024
 _LINGER_S = 2.0
 
 
-class WebSocketConnection:
+class WebSocketConnection(WebSocketStream):
     """The asyncio protocol of a connection from the end of the request head on."""
 
     def __init__(

@@ -8,10 +8,21 @@ cdef int _DENYING
 cdef int _OPEN
 cdef int _CLOSED
 
+cdef class WebSocketStream:
+    cpdef accept(self, subprotocol, headers)
+    cpdef refuse(self, int status)
+    cpdef deny_start(self, int status, headers)
+    cpdef deny_body(self, bytes body, bint more)
+    cpdef deny_cut(self)
+    cpdef send_message(self, payload)
+    cpdef close(self, int code, str reason)
+    cpdef resume_messages(self)
+    cpdef messages_taken(self)
+
 @cython.final
 cdef class WebSocketSession:
     cdef Runtime _runtime
-    cdef object _stream
+    cdef WebSocketStream _stream
     cdef object _scope
     cdef Py_ssize_t _max_messages
     cdef Py_ssize_t _max_bytes

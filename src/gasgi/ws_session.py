@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Iterable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from gasgi.awaitables import DONE, Finished
 from gasgi.errors import ASGIMisuse, ClientDisconnected, comes_from_departure
@@ -22,35 +22,44 @@ if TYPE_CHECKING:
 __all__ = ["SessionState", "WebSocketSession", "WebSocketStream"]
 
 
-class WebSocketStream(Protocol):
+class WebSocketStream:
     """What a session needs of the connection that carries it."""
 
     def accept(self, subprotocol: str | None, headers: Iterable[Iterable[bytes]]) -> None:
         """Answer 101; raise ASGIMisuse for what must not stand in the answer."""
+        raise NotImplementedError
 
     def refuse(self, status: int) -> None:
         """Answer with ``status`` and no body, and close."""
+        raise NotImplementedError
 
     def deny_start(self, status: int, headers: Iterable[Iterable[bytes]]) -> None:
         """Hold the head of an answer of the app's own; raise ASGIMisuse when it is not valid."""
+        raise NotImplementedError
 
     def deny_body(self, body: bytes, more: bool) -> Awaitable[None]:
         """Send a piece of that answer's body, the last one unless ``more``."""
+        raise NotImplementedError
 
     def deny_cut(self) -> None:
         """The app ended in the middle of its answer."""
+        raise NotImplementedError
 
     def send_message(self, payload: bytes | str) -> Awaitable[None]:
         """Send one message; the result is awaited by the app."""
+        raise NotImplementedError
 
     def close(self, code: int, reason: str) -> None:
         """Send a close frame and end the connection."""
+        raise NotImplementedError
 
     def resume_messages(self) -> None:
         """The session takes messages again: deliver those that wait."""
+        raise NotImplementedError
 
     def messages_taken(self) -> None:
         """The app asks for more than was queued when ``wants_to_know`` was set."""
+        raise NotImplementedError
 
 
 class SessionState(IntEnum):
