@@ -18,7 +18,6 @@ cdef class HttpConnection(HttpWriter):
     cdef bint _is_trusted
     cdef dict _template
     cdef dict _tls
-    cdef bint _is_tls
 
     cdef int _phase
     cdef object _body

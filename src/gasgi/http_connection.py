@@ -61,7 +61,6 @@ class HttpConnection(HttpWriter):
         self._is_trusted = False
         self._template: dict[str, Any] = {}
         self._tls: dict[str, Any] | None = None
-        self._is_tls = False
 
         # Reading
         self._phase = IDLE
@@ -109,7 +108,7 @@ class HttpConnection(HttpWriter):
             self._client = self._proxied.client or self._client
             self._server = self._proxied.server or self._server
         if runtime.tls_info is not None and self._is_tls:
-            self._tls = runtime.tls_info(transport)
+            self._tls = runtime.tls_info(transport.get_extra_info("ssl_object"))
         self._template = scope_template(self._client, self._server, self._scheme, runtime.settings.root_path)
         transport.set_write_buffer_limits(high=runtime.settings.write_buffer_bytes)
         runtime.connections.add(self)

@@ -2,7 +2,7 @@ from gasgi.awaitables cimport Finished
 from gasgi.http_stream cimport HttpStream
 from gasgi.runtime cimport Runtime
 
-cdef int NOT_STARTED, HEAD_HELD, STREAMING, TRAILERS, COMPLETE
+cdef int NOT_STARTED, HEAD_HELD, STREAMING, SENDING_FILE, TRAILERS, COMPLETE
 
 cdef class HttpExchange:
     cdef Runtime _runtime

@@ -7,7 +7,7 @@ response leaves through an HttpStream.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from gasgi.awaitables import DONE, Finished
@@ -19,13 +19,15 @@ __all__ = ["HttpExchange"]
 
 # How far the response is. Who moves it:
 #   NOT_STARTED --http.response.start--> HEAD_HELD --first body--> STREAMING --last body--> COMPLETE
-#   STREAMING --last body, trailers announced--> TRAILERS --last trailers--> COMPLETE
+#   HEAD_HELD, STREAMING --a file--> SENDING_FILE --it is sent--> STREAMING
+#   STREAMING, SENDING_FILE --last body, trailers announced--> TRAILERS --last trailers--> COMPLETE
 #   any --the app failed, or the client left and the app has ended--> COMPLETE
 NOT_STARTED = 0
 HEAD_HELD = 1
 STREAMING = 2
-TRAILERS = 3
-COMPLETE = 4
+SENDING_FILE = 3
+TRAILERS = 4
+COMPLETE = 5
 
 _EVENTS = (
     "http.response.start, http.response.body, http.response.trailers, http.response.pathsend, "
@@ -137,6 +139,8 @@ class HttpExchange:
 
     def send(self, message: dict[str, Any]) -> Awaitable[None]:
         """ASGI send. Raises ASGIMisuse for an event that is not allowed now, ClientDisconnected when the client left."""
+        if type(message) is not dict:
+            message = _checked_event(message)
         kind = message.get("type")
         if kind == "http.response.body":
             return self._send_body(message)
@@ -184,7 +188,13 @@ class HttpExchange:
             if self._waiters is None:
                 self._waiters = []
             self._waiters.append(waiter)
-            await waiter
+            try:
+                await waiter
+            except BaseException:
+                # Starlette's is_disconnected() cancels one receive() after the other.
+                if self._waiters is not None and waiter in self._waiters:
+                    self._waiters.remove(waiter)
+                raise
 
     def _wake(self) -> None:
         waiters, self._waiters = self._waiters, None
@@ -232,12 +242,11 @@ class HttpExchange:
             return self._send_file(kind, path, None, None, False)
         if kind == "http.response.zerocopysend":
             file = message.get("file")
-            if not isinstance(file, int) and not hasattr(file, "fileno"):
+            if not _has_descriptor(file):
                 raise ASGIMisuse(f"http.response.zerocopysend needs 'file' as a file with a descriptor, not {file!r}")
-            descriptor = file if isinstance(file, int) else file.fileno()
             return self._send_file(
                 kind,
-                descriptor,
+                file,
                 message.get("offset"),
                 message.get("count"),
                 bool(message.get("more_body", False)),
@@ -250,7 +259,9 @@ class HttpExchange:
             return stream.send_trailers(() if headers is None else headers, more)
         if kind == "http.response.early_hint":
             links = message.get("links", ())
-            if self._state > HEAD_HELD:
+            if self._state == STREAMING:
+                return DONE  # allowed, but nothing can go before a head that is sent
+            if self._state > STREAMING:
                 return self._out_of_turn(kind)
             return stream.send_informational(103, [(b"link", link) for link in links])
         if kind == "http.response.informational":
@@ -264,20 +275,26 @@ class HttpExchange:
             return stream.send_informational(status, () if headers is None else headers)
         raise ASGIMisuse(f"unknown ASGI event {kind!r}; an HTTP response takes {_EVENTS}")
 
-    def _send_file(
-        self, kind: str, file: int | str, offset: int | None, count: int | None, more: bool
-    ) -> Awaitable[None]:
+    def _send_file(self, kind: str, file: Any, offset: int | None, count: int | None, more: bool) -> Awaitable[None]:
         if self._state != HEAD_HELD and self._state != STREAMING:
             return self._out_of_turn(kind)
         for name, value in (("offset", offset), ("count", count)):
             if value is not None and (type(value) is not int or value < 0):
                 raise ASGIMisuse(f"{kind} needs '{name}' as a number of bytes, not {value!r}")
-        result = self._stream.send_file(file, offset, count, more or self._has_trailers)
-        if more:
-            self._state = STREAMING
-        elif self._has_trailers:
-            self._state = TRAILERS
-        return result
+        awaitable = self._stream.send_file(file, offset, count, more or self._has_trailers)
+        return self._finish_file(awaitable, self._state, more)
+
+    async def _finish_file(self, awaitable: Awaitable[None], before: int, more: bool) -> None:
+        """Let nothing else be sent while a file is on its way."""
+        self._state = SENDING_FILE
+        try:
+            await awaitable
+        except BaseException:
+            if self._state == SENDING_FILE:
+                self._state = before
+            raise
+        if self._state == SENDING_FILE:
+            self._state = STREAMING if more else TRAILERS
 
     def _out_of_turn(self, kind: str) -> Awaitable[None]:
         """An event in the wrong state: ignored after the end, an error before it (ASGI HTTP, "Disconnected client")."""
@@ -287,6 +304,8 @@ class HttpExchange:
             return DONE
         if self._state == NOT_STARTED:
             raise ASGIMisuse(f"{kind} was sent before http.response.start")
+        if self._state == SENDING_FILE:
+            raise ASGIMisuse(f"{kind} was sent before the file sent last had been awaited")
         if self._state == TRAILERS:
             raise ASGIMisuse(f"{kind} was sent where http.response.trailers is due")
         raise ASGIMisuse(f"{kind} was sent after http.response.start" if kind.endswith("start") else f"{kind} is late")
@@ -306,6 +325,21 @@ class HttpExchange:
     def _describe(self) -> str:
         scope = self._scope
         return "a request" if scope is None else f"{scope['method']} {scope['path']}"
+
+
+def _checked_event(message: Any) -> dict[str, Any]:
+    if isinstance(message, Mapping):
+        return dict(message)
+    raise ASGIMisuse(f"an ASGI event is a dict, not {message!r}")
+
+
+def _has_descriptor(file: Any) -> bool:
+    if isinstance(file, int):
+        return file >= 0 and not isinstance(file, bool)
+    try:
+        return isinstance(file.fileno(), int)
+    except (AttributeError, OSError, ValueError):  # io.BytesIO has a fileno() that raises
+        return False
 
 
 def _checked_status(status: Any) -> int:

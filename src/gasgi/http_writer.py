@@ -7,15 +7,16 @@ writes to a transport.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import os
 from collections.abc import Awaitable, Iterable
+from typing import Any
 
 from gasgi._accel import RequestHead, encode_chunk, encode_response_head, join_message
 from gasgi.awaitables import DONE
 from gasgi.errors import ASGIMisuse, ClientDisconnected
 from gasgi.flow import WriteGate
 from gasgi.http_exchange import HttpExchange
-from gasgi.http_file import read_pieces
+from gasgi.http_file import HAS_SENDFILE, FileRegion, open_region, sendfile_region
 from gasgi.http_stream import HttpStream
 from gasgi.runtime import Runtime
 from gasgi.tables import FORBIDDEN_TRAILERS, STATUS_PHRASES
@@ -43,6 +44,7 @@ class HttpWriter(HttpStream):
         self._runtime = runtime
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # from connection_made on
         self._gate = WriteGate(runtime.loop)
+        self._is_tls = False
 
         # Per request
         self._head: RequestHead | None = None
@@ -73,6 +75,9 @@ class HttpWriter(HttpStream):
         if status < 200:
             raise ASGIMisuse(f"http.response.start takes a final status, not {status}")
         runtime = self._runtime
+        if has_trailers and self._head is not None and self._head.accepts_trailers:
+            # RFC 9112, 7.1.2: only a chunked body has room for trailers.
+            headers = [field for field in headers if not _is_content_length(field)]
         if runtime.observer is not None:
             headers = list(headers)
             self._response_headers = headers  # type: ignore[assignment]  # checked by the encoder
@@ -142,7 +147,7 @@ class HttpWriter(HttpStream):
         self._complete()
         return DONE if self._gate.is_open else self._gate.wait()
 
-    def send_file(self, file: int | str, offset: int | None, count: int | None, more: bool) -> Awaitable[None]:
+    def send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> Awaitable[None]:
         self._raise_when_lost()
         return self._send_file(file, offset, count, more)
 
@@ -169,6 +174,14 @@ class HttpWriter(HttpStream):
 
     def _complete(self) -> None:
         """The response is whole: decide what the connection does next."""
+        raise NotImplementedError
+
+    def pause_writing(self) -> None:
+        """The client takes no more: ``send`` waits."""
+        raise NotImplementedError
+
+    def resume_writing(self) -> None:
+        """The client takes more."""
         raise NotImplementedError
 
     def _resume_body(self) -> None:
@@ -240,9 +253,9 @@ class HttpWriter(HttpStream):
             self._put(join_message(head, lines, b""))
         elif self._framing == CHUNKED:
             self._put(join_message(head, lines, b""))
-            if size:
+            if body:
                 self._put_chunk(body, size)
-        elif size <= JOIN_BYTES:
+        elif size <= JOIN_BYTES or not body:
             self._put(join_message(head, lines, body))
         else:
             self._put(join_message(head, lines, b""))
@@ -273,15 +286,96 @@ class HttpWriter(HttpStream):
             self._put(body)
             self._put(b"\r\n")
 
-    async def _send_file(self, file: int | str, offset: int | None, count: int | None, more: bool) -> None:
-        async with contextlib.aclosing(read_pieces(self._runtime.loop, file, offset, count)) as pieces:
-            async for piece in pieces:
-                await self.send_body(piece, True)
-        if not more:
+    # Files
+
+    async def _send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> None:
+        exchange = self._exchange
+        loop = self._runtime.loop
+        region = await open_region(loop, file, offset, count, self._length_left)
+        try:
             self._raise_when_lost()
-            await self.send_body(b"", False)
-        elif self._framing == UNDECIDED:
-            await self.send_body(b"", True)
+            if self._exchange is not exchange:
+                return  # the app ended without waiting for this
+            if self._drops_body():
+                await self.send_body(b"", more)
+            elif region.content is not None:
+                region.advance(len(region.content))
+                await self.send_body(region.content, more)
+            elif region.left < 0:
+                async for piece in region.stream(loop, count):
+                    await self.send_body(piece, True)
+                await self.send_body(b"", more)
+            else:
+                await self._send_region(region, more)
+        finally:
+            region.close()
+
+    def _drops_body(self) -> bool:
+        request = self._head
+        return self._status in (204, 304) or (request is not None and request.method == "HEAD")
+
+    async def _send_region(self, region: FileRegion, more: bool) -> None:
+        """Send a region as one piece of the body; a failure half-way ends the connection, whose framing is lost."""
+        exchange = self._exchange
+        size = region.left
+        if self._framing == UNDECIDED:
+            self._send_head(b"", size, more)
+        elif self._framing == LENGTH:
+            self._take_length(size, more)
+        if self._framing == CHUNKED:
+            self._put(b"%x\r\n" % size)
+        try:
+            self._flush()
+            if HAS_SENDFILE and self._runtime.settings.sendfile and not self._is_tls:
+                await self._empty_transport()
+                descriptor = self._transport.get_extra_info("socket").fileno()
+                await sendfile_region(region, descriptor, self._wait_writable)
+            async for piece in region.pieces(self._runtime.loop):
+                self._raise_when_lost()
+                self._put(piece)
+                self._flush()
+                await self._gate.wait()
+        except ConnectionError as exc:
+            # sendfile hears of it before the transport does.
+            self._transport.abort()
+            raise ClientDisconnected("the client left before the answer was sent") from exc
+        except BaseException:
+            if self._exchange is exchange and not self._gate.is_lost:
+                self._cut_off()
+            raise
+        self._raise_when_lost()
+        self._sent_bytes += size
+        if self._framing == CHUNKED:
+            self._put(b"\r\n")
+        await self.send_body(b"", more)
+
+    async def _empty_transport(self) -> None:
+        """Return when the transport holds nothing, so that the kernel can be given what comes next."""
+        transport = self._transport
+        if transport.get_write_buffer_size():
+            transport.set_write_buffer_limits(high=0)
+            try:
+                await self._gate.wait()
+            finally:
+                if not self._gate.is_lost:
+                    transport.set_write_buffer_limits(high=self._runtime.settings.write_buffer_bytes)
+        self._raise_when_lost()
+
+    async def _wait_writable(self) -> None:
+        """Return when the socket takes more; the write timeout runs meanwhile."""
+        loop = self._runtime.loop
+        # Loops refuse to watch a descriptor that a transport owns, but not its duplicate.
+        descriptor = os.dup(self._transport.get_extra_info("socket").fileno())
+        try:
+            self.pause_writing()
+            loop.add_writer(descriptor, self.resume_writing)
+            try:
+                await self._gate.wait()
+            finally:
+                loop.remove_writer(descriptor)
+        finally:
+            os.close(descriptor)
+            self.resume_writing()
 
     # Output
 
@@ -343,6 +437,11 @@ class HttpWriter(HttpStream):
         """Let the loop serve everybody else before the app goes on."""
         await asyncio.sleep(0)
         await self._gate.wait()
+
+
+def _is_content_length(field: Any) -> bool:
+    name = next(iter(field), None)
+    return isinstance(name, bytes) and name.lower() == b"content-length"
 
 
 def _encode_trailers(headers: Iterable[Iterable[bytes]]) -> bytes:

@@ -87,7 +87,7 @@ class Runtime:
             permit_version=settings.permit_unconventional_http_version,
             casefold_method=settings.casefold_http_method,
         )
-        self.tls_info: Callable[[asyncio.BaseTransport], dict[str, Any]] | None = None  # the ASGI tls extension
+        self.tls_info: Callable[[Any], dict[str, Any]] | None = None  # from a transport's ssl_object to the ASGI extension
         self.keep_alive_s = settings.keep_alive_s
         self.limit_concurrency = settings.limit_concurrency
         # None when the lifespan is off or the app does not take part: the scope then has no "state".

@@ -14,7 +14,7 @@ import ssl
 import sys
 import traceback
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
 from gunicorn import sock as gunicorn_sock
 from gunicorn.arbiter import Arbiter
@@ -24,6 +24,7 @@ from gasgi import loops
 from gasgi.build_info import one_line
 from gasgi.errors import SettingError
 from gasgi.gunicorn_rules import check_gunicorn_settings
+from gasgi.legacy import single_callable
 from gasgi.lifespan import Lifespan, LifespanFailed
 from gasgi.malloc import keep_freed_memory
 from gasgi.observer import make_observer
@@ -31,7 +32,7 @@ from gasgi.proxy import ProxyPolicy
 from gasgi.runtime import Runtime
 from gasgi.server import Server
 from gasgi.settings import Settings, find_config_module
-from gasgi.types import ASGIApp
+from gasgi.tls_info import TlsInfo
 
 __all__ = ["Worker"]
 
@@ -118,7 +119,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     def load_wsgi(self) -> None:
         """Load the ASGI application; gunicorn calls it so."""
         super().load_wsgi()
-        self.asgi = cast(ASGIApp, self.wsgi)
+        self.asgi = single_callable(self.wsgi)
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -148,6 +149,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         runtime = Runtime(self.loop, self.asgi, self.settings, self.log, make_observer(self, self.cfg, self.log))
         runtime.proxy = ProxyPolicy(self.settings)
         runtime.on_quota = self._on_quota
+        if self._ssl_context is not None:
+            runtime.tls_info = TlsInfo(self._ssl_context, self.cfg.certfile)
         server = Server(
             runtime,
             [listener.sock for listener in self.sockets],
