@@ -75,9 +75,6 @@ class HttpWriter(HttpStream):
         if status < 200:
             raise ASGIMisuse(f"http.response.start takes a final status, not {status}")
         runtime = self._runtime
-        if has_trailers and self._head is not None and self._head.accepts_trailers:
-            # RFC 9112, 7.1.2: only a chunked body has room for trailers.
-            headers = [field for field in headers if not _is_content_length(field)]
         if runtime.observer is not None:
             headers = list(headers)
             self._response_headers = headers  # type: ignore[assignment]  # checked by the encoder
@@ -326,10 +323,10 @@ class HttpWriter(HttpStream):
             self._put(b"%x\r\n" % size)
         try:
             self._flush()
-            if HAS_SENDFILE and self._runtime.settings.sendfile and not self._is_tls:
+            socket = self._transport.get_extra_info("socket")
+            if socket is not None and HAS_SENDFILE and self._runtime.settings.sendfile and not self._is_tls:
                 await self._empty_transport()
-                descriptor = self._transport.get_extra_info("socket").fileno()
-                await sendfile_region(region, descriptor, self._wait_writable)
+                await sendfile_region(region, socket.fileno(), self._wait_writable)
             async for piece in region.pieces(self._runtime.loop):
                 self._raise_when_lost()
                 self._put(piece)
@@ -437,11 +434,6 @@ class HttpWriter(HttpStream):
         """Let the loop serve everybody else before the app goes on."""
         await asyncio.sleep(0)
         await self._gate.wait()
-
-
-def _is_content_length(field: Any) -> bool:
-    name = next(iter(field), None)
-    return isinstance(name, bytes) and name.lower() == b"content-length"
 
 
 def _encode_trailers(headers: Iterable[Iterable[bytes]]) -> bytes:
