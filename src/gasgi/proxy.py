@@ -7,6 +7,7 @@ Which peers are believed (``forwarded_allow_ips``, ``proxy_allow_ips``), which o
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -23,6 +24,8 @@ __all__ = ["Forwarded", "ProxyPolicy", "TrustedPeers"]
 
 # Addresses whose verdict is remembered: parsing one costs 3 µs, and proxies are few.
 REMEMBERED_PEERS = 1024
+# "//host" would make an application's redirect leave the site.
+_PREFIX = re.compile(r"/(?!/)[^?#\\\s]*")
 
 
 class TrustedPeers:
@@ -292,7 +295,6 @@ def _read_prefix(text: str) -> str:
         return ""
     if "%" in text:
         text = unquote(text)
-    # "//host" would make an application's redirect leave the site.
-    if not text.startswith("/") or text.startswith("//") or not text.isprintable() or any(c in text for c in "?#\\ "):
+    if not _PREFIX.fullmatch(text) or not text.isprintable():
         raise RequestError(400, "Bad Request", f"bad path prefix from the proxy: {text!r}")
     return text

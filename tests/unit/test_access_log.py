@@ -18,9 +18,7 @@ from gasgi.access_log import AccessLog
 from gasgi.gunicorn_view import RequestView, ResponseView
 from tests.support.fake_head import FakeHead
 
-REQUEST = RequestView(
-    FakeHead(b"/a?b=1", [(b"user-agent", b'x"y')]), ("192.0.2.1", 50000), ("192.0.2.2", 8000), "http"
-)
+REQUEST = RequestView(FakeHead(b"/a?b=1", [(b"user-agent", b'x"y')]), ("192.0.2.1", 50000), ("192.0.2.2", 8000), "http")
 RESPONSE = ResponseView(200, [(b"content-type", b"text/plain")], 12, 0.25)
 FORMAT = '%(h)s "%(r)s" %(s)s %(b)s "%(a)s" %(D)s'
 LINE = '192.0.2.1 "GET /a?b=1 HTTP/1.1" 200 12 "x\\"y" 250000'

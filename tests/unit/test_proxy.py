@@ -82,7 +82,10 @@ def test_untrusted_peer_forwards_nothing():
 
 
 def test_trusted_peer_that_says_nothing_changes_nothing():
-    assert POLICY.rewrite(FakeHead(b"/", [(b"host", b"a"), (b"x-real-ip", b"1.2.3.4")]), PEER, "http", SERVER, True) is None
+    assert (
+        POLICY.rewrite(FakeHead(b"/", [(b"host", b"a"), (b"x-real-ip", b"1.2.3.4")]), PEER, "http", SERVER, True)
+        is None
+    )
 
 
 # The client
@@ -253,7 +256,9 @@ def test_forwarded_is_read_where_the_first_trusted_proxy_wrote():
     assert (forwarded.client, forwarded.scheme, forwarded.server) == ((CLIENT, 0), "http", ("a.example", 80))
 
 
-@pytest.mark.parametrize("line", [b"for", b"for=a b", b'for="a', b"for=a;for=b", b"=a", b'for="a"b', b"for = a", b"a=b=c"])
+@pytest.mark.parametrize(
+    "line", [b"for", b"for=a b", b'for="a', b"for=a;for=b", b"=a", b'for="a"b', b"for = a", b"a=b=c"]
+)
 def test_malformed_forwarded_is_refused(line):
     refusal_of([(b"forwarded", line)])
 

@@ -110,7 +110,9 @@ def test_line_is_refused_before_it_grows_beyond_its_bound():
         decoder.feed(b"x")
 
 
-@pytest.mark.parametrize("data", [REQUEST, b"PUT / HTTP/1.1\r\n", b"PROPFIND / HTTP/1.1\r\n", b"\r\nGET / HTTP/1.1\r\n", b"\x16\x03"])
+@pytest.mark.parametrize(
+    "data", [REQUEST, b"PUT / HTTP/1.1\r\n", b"PROPFIND / HTTP/1.1\r\n", b"\r\nGET / HTTP/1.1\r\n", b"\x16\x03"]
+)
 def test_connection_without_the_header_is_served_as_it_comes(data):
     for pieces in ([data], [data[i : i + 1] for i in range(len(data))]):
         info, rest = decode(pieces)
@@ -133,7 +135,9 @@ def test_unfinished_header_waits(raw):
         assert ProxyProtocolDecoder("auto").feed(raw[:end]) is None
 
 
-@given(st.binary(max_size=300), st.sampled_from([b"", b"PROXY ", SIGNATURE_V2, V1_TCP4[:-4], v2(1, 0x21, BLOCK_V6)[:20]]))
+@given(
+    st.binary(max_size=300), st.sampled_from([b"", b"PROXY ", SIGNATURE_V2, V1_TCP4[:-4], v2(1, 0x21, BLOCK_V6)[:20]])
+)
 def test_any_bytes_are_read_or_refused(data, start):
     try:
         info, rest = decode([start + data])
