@@ -1,0 +1,284 @@
+"""Requests behind one another: order, one at a time, few writes, nothing that waits for what it need not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gasgi import http_connection, http_writer
+from gasgi.settings import Settings
+from tests.support.http_apps import Recorder, Stepper, echo, head, hello, last, piece
+from tests.support.served import Served
+
+Serve = Callable[..., Served]
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+POST_5 = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+MIB = 1024 * 1024
+
+
+def get(path: object) -> bytes:
+    return b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n" % str(path).encode()
+
+
+def paths(served: Served) -> list[bytes | None]:
+    return [answer["x-path"] for answer in served.answers()]
+
+
+def test_answers_come_in_the_order_of_the_requests(serve: Serve) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for _ in range(9 - int(scope["path"][1:])):
+            await asyncio.sleep(0)
+        await echo(scope, receive, send)
+
+    served = serve(app)
+    served.send(b"".join(get(i) for i in range(10)))
+    served.settle(200)
+    assert paths(served) == [b"/%d" % i for i in range(10)]
+
+
+def test_one_request_runs_at_a_time(serve: Serve) -> None:
+    app = Stepper()
+    served = serve(app)
+    served.send(get(0) + get(1), get(2))
+    assert len(app.calls) == 1
+    app.step(head(), piece(b"x"))
+    served.settle()
+    assert len(app.calls) == 1
+    app.step(last(), None)
+    served.settle()
+    assert len(app.calls) == 2
+
+
+def test_a_burst_of_ten_thousand_is_answered_in_few_writes(serve: Serve) -> None:
+    served = serve(echo)
+    served.send(b"".join(get(i) for i in range(10_000)))
+    served.wait_for(lambda: served.written.count(b"HTTP/1.1 200") == 10_000)
+    assert paths(served) == [b"/%d" % i for i in range(10_000)]
+    assert len(served.transport.writes) < 1000
+    assert not served.transport.is_reading_paused
+
+
+def test_a_burst_in_small_segments_is_held_back_at_the_socket(serve: Serve) -> None:
+    app = Stepper()
+    served = serve(app)
+    served.send(*[get("x" * 90) for _ in range(2000)])
+    assert served.transport.is_reading_paused
+    # What was taken in before reading stopped; the rest waits in the kernel.
+    held = sum(len(data) for data in served.transport._inbox if data)
+    assert 2000 * len(get("x" * 90)) - held < 2 * http_connection.HOLD_BYTES
+    for call in range(2000):
+        app.step(head(204), last(), None, call=call)
+        served.settle(4)
+    assert len(served.answers()) == 2000
+
+
+def test_an_answer_does_not_wait_for_a_slow_handler_behind_it(serve: Serve) -> None:
+    app = Stepper()
+    served = serve(app)
+    served.send(get(0) + get(1) + get(2))
+    app.step(head(), last(b"0"), None)
+    served.settle()
+    assert [answer.body for answer in served.answers()] == [b"0"]
+    app.step(head(), last(b"1"), None)
+    served.settle()
+    assert [answer.body for answer in served.answers()] == [b"0", b"1"]
+
+
+def test_an_answer_waits_for_at_most_one_handler_that_blocks_the_loop(serve: Serve) -> None:
+    seen: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(len(served.answers()))
+        start = time.monotonic()
+        while time.monotonic() - start < http_writer.HOLD_S:
+            pass
+        await hello(scope, receive, send)
+
+    served = serve(app)
+    served.send(GET * 20)
+    served.settle(200)
+    assert len(served.answers()) == 20
+    assert all(i - answered <= 3 for i, answered in enumerate(seen)), seen
+
+
+def test_a_body_left_unread_is_read_away(serve: Serve) -> None:
+    app = Recorder(hello)
+    served = serve(app)
+    served.send(POST_5)
+    served.send(b"hel")
+    served.send(b"lo" + get("next"))
+    assert app.paths == ["/", "/next"]
+    assert not served.is_closed
+
+
+@pytest.mark.parametrize("start", [POST_5 + b"hel", CHUNKED + b"5\r\nhel"])
+def test_requests_behind_a_body_left_unread_are_served(serve: Serve, start: bytes) -> None:
+    app = Recorder(hello)
+    served = serve(app)
+    served.send(start)
+    served.send(b"lo" + (b"\r\n0\r\n\r\n" if start.startswith(CHUNKED) else b"") + get(1) + get(2)[:9])
+    served.send(get(2)[9:])
+    assert app.paths == ["/", "/1", "/2"]
+
+
+def test_a_long_body_left_unread_closes_the_connection_and_says_so(serve: Serve) -> None:
+    served = serve(hello, Settings(max_body_drain_bytes=100))
+    served.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n")
+    assert (served.answer().body, served.answer()["connection"]) == (b"hello", b"close")
+    served.send(b"x" * 101 + get("smuggled"))
+    assert len(served.answers()) == 1
+    assert served.transport.eof_written
+
+
+def test_a_chunked_body_left_unread_is_read_away_within_the_bound(serve: Serve) -> None:
+    for size, count in ((50, 2), (200, 1)):
+        app = Recorder(hello)
+        served = serve(app, Settings(max_body_drain_bytes=100))
+        served.send(CHUNKED)
+        served.send(b"%x\r\n" % size + b"x" * size + b"\r\n")
+        served.send(b"0\r\n\r\n" + GET)
+        assert len(app.scopes) == count
+        assert (served.is_closed or served.transport.eof_written) == (count == 1)
+
+
+def test_nothing_behind_an_answer_that_closes_is_served(serve: Serve) -> None:
+    app = Recorder(hello)
+    served = serve(app)
+    served.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + GET)
+    served.send(GET)
+    assert len(app.scopes) == 1
+    assert len(served.answers()) == 1
+
+
+def test_half_closed_clients_get_their_answers(serve: Serve) -> None:
+    app = Stepper()
+    served = serve(app)
+    served.send(get(0) + POST_5 + b"hello")
+    served.transport.client_shuts_its_side()
+    served.settle()
+    app.step(head(), last(b"0"), None, call=0)
+    served.settle()
+    app.step("receive", "receive", head(), last(b"1"), None, call=1)
+    served.settle()
+    assert [answer.body for answer in served.answers()] == [b"0", b"1"]
+    assert app.calls[1][:2] == [
+        {"type": "http.request", "body": b"hello", "more_body": False},
+        {"type": "http.disconnect"},
+    ]
+    assert (served.is_closed, served.transport.was_aborted) == (True, False)
+
+
+def test_half_closed_in_the_middle_of_a_body_ends_the_connection(serve: Serve) -> None:
+    app = Stepper()
+    served = serve(app)
+    served.send(POST_5 + b"he")
+    served.transport.client_shuts_its_side()
+    app.step("receive", head(400), last(), None)
+    served.settle()
+    assert app.calls[0][0] == {"type": "http.disconnect"}
+    assert served.answer().status == 400
+    assert served.is_closed
+
+
+def test_half_closed_in_the_middle_of_a_head_ends_the_connection(serve: Serve) -> None:
+    served = serve(hello)
+    served.send(GET[:9])
+    served.transport.client_shuts_its_side()
+    served.settle()
+    assert (served.written, served.transport.is_lost) == (b"", True)
+
+
+def test_a_request_does_not_wait_for_the_background_tasks_before_it(serve: Serve) -> None:
+    app = Stepper()
+    served = serve(app)
+    limit = http_connection.MAX_UNFINISHED
+    for call in range(limit + 1):
+        served.send(get(call))
+        app.step(head(), last(), call=call)  # answered, but does not return
+        served.settle()
+        assert len(served.answers()) == call + 1
+    served.send(get("waits") + get("behind"))
+    assert len(app.calls) == limit + 1
+    app.step(None, call=3)
+    served.settle()
+    assert app.scopes[-1]["path"] == "/waits"
+    app.step(head(), last(), None)
+    served.settle()
+    assert app.scopes[-1]["path"] == "/behind"
+
+
+def test_no_byte_is_lost_while_too_many_tasks_are_unfinished(serve: Serve) -> None:
+    app = Stepper()
+    served = serve(app)
+    limit = http_connection.MAX_UNFINISHED
+    for call in range(limit):
+        served.send(GET)
+        app.step(head(), last(), call=call)
+        served.settle()
+    served.send(POST_5 + b"he")
+    app.step(head(), last(), call=limit)  # the body is left unread
+    served.settle()
+    served.send(b"llo" + get("first")[:7])
+    served.send(get("first")[7:] + get("second"))
+    assert len(app.calls) == limit + 1
+    for call in range(4):
+        app.step(None, call=call)
+    served.settle()
+    assert app.scopes[-1]["path"] == "/first"
+    app.step(head(), last(), None)
+    served.settle()
+    assert app.scopes[-1]["path"] == "/second"
+
+
+def test_a_client_that_takes_no_answer_gets_no_further_request_served(serve: Serve) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        calls.append(scope)
+        await send(head())
+        await send(last(b"x" * MIB))
+
+    calls: list[Any] = []
+    served = serve(app)
+    served.transport.is_client_reading = False
+    served.send(GET * 100)
+    served.settle(400)
+    assert len(calls) <= 2
+    assert served.transport.unsent < 3 * MIB
+    served.transport.client_takes(3 * MIB)
+    served.settle(1000)
+    assert len(served.answers()) == 100
+
+
+def test_requests_one_by_one_wait_for_the_client_to_take_the_answers(serve: Serve) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        calls.append(scope)
+        await send(head())
+        await send(last(b"x" * MIB))
+
+    calls: list[Any] = []
+    served = serve(app)
+    served.transport.is_client_reading = False
+    for _ in range(5):
+        served.send(GET)
+    assert len(calls) <= 2
+    served.transport.client_takes(MIB * 3)
+    served.settle(100)
+    assert len(served.answers()) == 5
+
+
+def test_app_may_read_the_body_after_its_answer_began(serve: Serve) -> None:
+    app = Stepper()
+    served = serve(app)
+    served.send(POST_5)
+    app.step(head(), piece(b"a"), "receive")
+    served.settle()
+    served.send(b"hello" + get("next"))
+    app.step(last(b"b"), None)
+    served.settle()
+    assert app.calls[0][2] == {"type": "http.request", "body": b"hello", "more_body": False}
+    assert app.scopes[-1]["path"] == "/next"
