@@ -105,7 +105,7 @@ class Stepper:
                 try:
                     results.append(await (receive() if step == "receive" else send(step)))
                 except Exception as exc:
-                    results.append(exc)
+                    results.append(exc.with_traceback(None))  # which would hold this frame, a cycle
         finally:
             self.ended[number] = True
 
