@@ -1,6 +1,6 @@
 from gasgi._parser cimport RequestHead as ParsedHead
 from gasgi.http_exchange cimport HttpExchange
-from gasgi.http_writer cimport FLUSH_BYTES, HttpWriter
+from gasgi.http_writer cimport HttpWriter
 from gasgi.runtime cimport Runtime
 from gasgi.scope cimport http_scope
 

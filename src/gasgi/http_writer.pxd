@@ -5,7 +5,7 @@ from gasgi.http_stream cimport HttpStream
 from gasgi.runtime cimport Runtime
 
 cdef int UNDECIDED, NO_BODY, LENGTH, CHUNKED, UNTIL_CLOSE
-cdef Py_ssize_t FLUSH_BYTES, JOIN_BYTES, COPY_CHUNK_BYTES
+cdef Py_ssize_t JOIN_BYTES, COPY_CHUNK_BYTES
 cdef double HOLD_S
 
 cdef class HttpWriter(HttpStream):
