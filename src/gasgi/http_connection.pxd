@@ -5,7 +5,7 @@ from gasgi.runtime cimport Runtime
 from gasgi.scope cimport http_scope
 
 cdef int IDLE, HEAD, REQUEST, DISCARDING, LINGERING, CLOSED
-cdef Py_ssize_t HOLD_BYTES, WINDOW_BYTES, MAX_UNFINISHED
+cdef Py_ssize_t FLUSH_BYTES, HOLD_BYTES, WINDOW_BYTES, MAX_UNFINISHED
 cdef double LINGER_S, QUIET_S
 cdef int CLIENT_LEFT
 
