@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
+import socket
 
 from gasgi.errors import RequestError
 
-__all__ = ["read_address", "read_forwarded", "read_host"]
+__all__ = ["pack_address", "read_address", "read_forwarded", "read_host"]
 
 # RFC 7239, 4: a pair is token "=" ( token / quoted-string ); pairs are parted by ";", elements by ",".
 _PAIR = re.compile(r"""[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s";,=]*))[ \t]*([;,]|$)""")
 _EMPTY = re.compile(r"[ \t]*([;,]|$)")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~-]+)(?::([0-9]{1,5}))?")
-_IPV4 = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::([0-9]{1,5}))?")
+_MAPPED = bytes(10) + b"\xff\xff"  # RFC 4291, 2.5.5.2: what a socket that listens on [::] makes of IPv4 peers
 
 
 def read_address(text: str) -> tuple[str, int] | None:
     """Read ``192.0.2.1``, ``2001:db8::1``, either with a port; port 0 when it has none, None for anything else."""
-    match = _IPV4.fullmatch(text)
-    if match is not None:
-        host, port = match.group(1), match.group(2)
-    elif text.startswith("["):
+    host, port = text, ""
+    if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
-        if not bracket or (rest and not (rest[0] == ":" and rest[1:].isdigit() and len(rest) <= 6)):
+        if not bracket or (rest and rest[0] != ":"):
             return None
         port = rest[1:]
-    else:
-        host, port = text, ""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+        if rest and not port:
+            return None
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+        if not port:
+            return None
+    packed = pack_address(host)
+    if packed is None or not ((port.isascii() and port.isdigit()) or not port) or len(port) > 5:
         return None
     number = int(port) if port else 0
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (str(mapped or address), number) if number < 65536 else None
+    if number > 65535:
+        return None
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed), number
+
+
+def pack_address(host: str) -> bytes | None:
+    """Return the 4 or 16 bytes of an address, None for anything else; an IPv4 address in IPv6 clothes has 4."""
+    try:
+        if ":" not in host:
+            return socket.inet_pton(socket.AF_INET, host)
+        packed = socket.inet_pton(socket.AF_INET6, host)
+    except (OSError, ValueError):
+        return None
+    return packed[12:] if packed.startswith(_MAPPED) else packed
 
 
 def read_host(text: str) -> tuple[str, int | None]:

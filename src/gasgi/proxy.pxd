@@ -1,11 +1,12 @@
+from gasgi.forwarded cimport pack_address, read_address
+
 cdef class TrustedPeers:
     cdef bint _trusts_all
-    cdef dict _verdicts
     cdef list _networks
 
     cpdef bint has_peer(self, host) except -1
     cpdef bint has_address(self, str host) except -1
-    cdef bint _look_up(self, str host) except -1
+    cdef _add(self, network)
 
 cdef class Forwarded:
     cdef public object client
@@ -25,6 +26,7 @@ cdef class ProxyPolicy:
     cdef str _header_map
     cdef str _proxy_protocol
     cdef object _names
+    cdef object _path_names
 
     cpdef bint is_trusted(self, peer_host) except -1
     cpdef bint expects_proxy_header(self, accepted) except -1

@@ -27,7 +27,7 @@ def rewrite(fields: Fields, policy: ProxyPolicy = POLICY, server: Any = SERVER) 
 
 
 def client_of(*lines: str) -> tuple[str, int] | None:
-    return rewrite([(b"x-forwarded-for", line.encode()) for line in lines]).client
+    return rewrite([(b"x-forwarded-for", line.encode("latin-1")) for line in lines]).client
 
 
 def refusal_of(fields: Fields) -> RequestError:
@@ -50,6 +50,12 @@ def refusal_of(fields: Fields) -> RequestError:
         (("10.0.0.0/8",), "11.0.0.1", False),
         (("10.0.0.0/8",), "::ffff:10.0.0.1", True),
         (("::ffff:10.0.0.0/104",), "::ffff:10.0.0.1", True),
+        (("::ffff:10.0.0.0/104",), "::ffff:11.0.0.1", False),
+        (("::/0",), "2001:db8::5", True),
+        (("0.0.0.0/0",), "2001:db8::5", False),
+        (("0.0.0.0/0",), "192.0.2.1", True),
+        (("fe80::/10",), "fe80::1%eth0", True),
+        (("10.0.0.0/8",), "010.0.0.1", False),
         (("2001:db8::/32",), "2001:db8::5", True),
         (("2001:db8::/32",), "10.0.0.1", False),
         (("*",), "198.51.100.1", True),
@@ -62,13 +68,6 @@ def refusal_of(fields: Fields) -> RequestError:
 def test_peer_is_trusted_when_listed_or_a_unix_socket(listed, host, is_trusted):
     assert ProxyPolicy(Settings(forwarded_allow_ips=listed)).is_trusted(host) is is_trusted
     assert TrustedPeers("forwarded_allow_ips", listed).has_peer(host) is is_trusted
-
-
-def test_verdicts_that_are_remembered_stay_bounded():
-    peers = TrustedPeers("forwarded_allow_ips", ("10.0.0.0/8",))
-    for number in range(3000):
-        assert peers.has_peer(f"192.0.{number // 256}.{number % 256}") is False
-    assert peers.has_peer("10.0.0.1") is True
 
 
 def test_bad_network_names_the_setting():
@@ -122,6 +121,10 @@ def test_trusted_peer_that_says_nothing_changes_nothing():
         (["[2001:db8::7"], PEER),
         (["[2001:db8::7]x"], PEER),
         (["[2001:db8::7]:"], PEER),
+        (["[2001:db8::7]:4x"], PEER),
+        (["203.0.113.7:\xb2"], PEER),
+        (["203.0.113.07"], PEER),
+        (["203.0.113.7\0"], PEER),
     ],
 )
 def test_client_is_the_rightmost_hop_that_is_no_trusted_proxy(lines, client):

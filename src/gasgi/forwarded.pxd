@@ -1,0 +1,2 @@
+cpdef bytes pack_address(str host)
+cpdef tuple read_address(str text)
