@@ -1,0 +1,173 @@
+"""What the tuning guide tries: pairs of settings on examples/slow, each with one difference. No measuring here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["EXPERIMENTS", "Experiment", "Variant"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run the example. ``options`` go to gunicorn, ``env`` into its environment."""
+
+    name: str
+    options: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
+    path: str = "/"
+    beside: str = ""  # a second load, one request at a time, on this path
+    is_tls: bool = False
+    nginx: str = ""  # lines of an nginx location in front; empty: no nginx
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Variants that one load is put on. ``figures``: which of the figures the picture shows."""
+
+    name: str
+    title: str
+    variants: tuple[Variant, ...]
+    figures: tuple[str, ...]
+    connections: int = 32
+    is_burst: bool = False  # so many new connections at once, one request on each, instead of wrk
+    is_pinned: bool = True  # the workers to one core, the load to another
+
+
+UNKEPT = "proxy_http_version 1.0; proxy_set_header Connection close;"
+KEPT = 'proxy_http_version 1.1; proxy_set_header Connection "";'
+
+EXPERIMENTS = (
+    Experiment(
+        "blocking",
+        "Twenty milliseconds of waiting, in three ways",
+        (
+            Variant("async def, time.sleep", path="/blocking"),
+            Variant("def (thread pool)", path="/thread"),
+            Variant("async def, await", path="/waiting"),
+        ),
+        ("per_second", "p99_ms"),
+    ),
+    Experiment(
+        "neighbour",
+        "What an endpoint that does nothing pays for the one beside it",
+        (
+            Variant("alone"),
+            Variant("beside time.sleep", beside="/blocking"),
+            Variant("beside a thread", beside="/thread"),
+            Variant("beside await", beside="/waiting"),
+        ),
+        ("p50_ms", "p99_ms"),
+    ),
+    Experiment(
+        "workers",
+        "JSON with one worker and with two, on two cores that also carry the load",
+        (Variant("1 worker", path="/rows"), Variant("2 workers", ("--workers", "2"), path="/rows")),
+        ("per_second", "p99_ms"),
+        is_pinned=False,
+    ),
+    Experiment(
+        "database",
+        "Queries of 20 ms, 64 clients, by size of the pool",
+        (
+            Variant("pool of 2", env={"POOL": "2"}, path="/query"),
+            Variant("pool of 10", env={"POOL": "10"}, path="/query"),
+            Variant("pool of 64", env={"POOL": "64"}, path="/query"),
+        ),
+        ("per_second", "p99_ms"),
+        64,
+    ),
+    Experiment(
+        "threads",
+        "Endpoints without async, 20 ms each, 64 clients, by size of the thread pool",
+        (
+            Variant("5 threads", env={"THREADS": "5"}, path="/thread"),
+            Variant("40 threads (default)", env={"THREADS": "40"}, path="/thread"),
+            Variant("100 threads", env={"THREADS": "100"}, path="/thread"),
+        ),
+        ("per_second", "p99_ms"),
+        64,
+    ),
+    Experiment(
+        "connections",
+        "64 clients that stay, at a worker that holds 8 or 1,000 connections",
+        (
+            Variant("--worker-connections 8", ("--worker-connections", "8")),
+            Variant("--worker-connections 1000", ("--worker-connections", "1000")),
+        ),
+        ("served", "p50_ms"),
+        64,
+        is_burst=True,
+    ),
+    Experiment(
+        "backlog",
+        "256 new connections at once, by length of the queue before accept",
+        (
+            Variant("--backlog 16", ("--backlog", "16"), path="/blocking?ms=1"),
+            Variant("--backlog 2048", ("--backlog", "2048"), path="/blocking?ms=1"),
+        ),
+        ("p50_ms", "max_ms"),
+        256,
+        is_burst=True,
+    ),
+    Experiment(
+        "keepalive",
+        "A connection for each request, or one that is kept",
+        (Variant("--keep-alive 0", ("--keep-alive", "0")), Variant("--keep-alive 75", ("--keep-alive", "75"))),
+        ("cpu_us", "p99_ms"),
+    ),
+    Experiment(
+        "tls",
+        "TLS with kept connections, and with a handshake for each request",
+        (
+            Variant("plain"),
+            Variant("TLS, kept", is_tls=True),
+            Variant("TLS, --keep-alive 0", ("--keep-alive", "0"), is_tls=True),
+        ),
+        ("cpu_us", "p99_ms"),
+    ),
+    Experiment(
+        "proxy",
+        "nginx in front: a connection to the worker for each request, or kept ones",
+        (Variant("not kept", nginx=UNKEPT), Variant("kept", nginx=KEPT)),
+        ("cpu_us", "p99_ms"),
+    ),
+    Experiment(
+        "log",
+        "Lines in the log: CPU time per answer",
+        (
+            Variant("no log"),
+            Variant("access log to a file", ("--access-logfile", "LOG")),
+            Variant("5 lines of the app's own", path="/log"),
+            Variant("those switched off", ("--log-level", "warning"), path="/log"),
+        ),
+        ("cpu_us",),
+    ),
+    Experiment(
+        "loop",
+        "Event loops: CPU time per answer",
+        (
+            Variant("asyncio", ("--asgi-loop", "asyncio")),
+            Variant("uvloop", ("--asgi-loop", "uvloop")),
+        ),
+        ("cpu_us", "p99_ms"),
+    ),
+    Experiment(
+        "collector",
+        "An app that leaves cycles behind, with 600,000 long-lived objects",
+        (
+            Variant("gasgi_gc_freeze off", env={"HEAP": "300000", "GASGI_GC_FREEZE": "off"}, path="/garbage"),
+            Variant("gasgi_gc_freeze on", env={"HEAP": "300000", "GASGI_GC_FREEZE": "on"}, path="/garbage"),
+        ),
+        ("cpu_us", "max_ms"),
+    ),
+    Experiment(
+        "watch",
+        "What the watch of the loop costs",
+        (
+            Variant("off"),
+            Variant("gasgi_slow_loop_ms = 100", env={"GASGI_SLOW_LOOP_MS": "100"}),
+            Variant("gasgi_slow_loop_ms = 10", env={"GASGI_SLOW_LOOP_MS": "10"}),
+        ),
+        ("cpu_us", "p99_ms"),
+    ),
+)
