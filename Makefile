@@ -88,7 +88,7 @@ fuzz: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## twenty seconds of cover
 fuzz-long: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## ten minutes of it
 	$(FUZZ) -max_total_time=600
 
-autobahn: compile $(VENV)/.group-test ## the Autobahn WebSocket cases, compiled and pure
+autobahn: compile $(VENV)/.group-test $(VENV)/.group-autobahn ## the Autobahn WebSocket cases, compiled and pure
 	$(PY) tests/autobahn/run.py
 
 # ---- lint ----
