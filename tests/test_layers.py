@@ -16,6 +16,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "gasgi"
 SOURCES = sorted(path for path in PACKAGE.iterdir() if path.suffix in (".py", ".pyx", ".pxd"))
+# A module-level C variable of a .pxd: "cdef int A, B"; neither a class nor a function.
+C_VARIABLES = re.compile(r"^cdef (?!class )[\w.]+(?: \w+)* (\w+(?:, \w+)*)$", re.MULTILINE)
 CYTHON_IMPORT = re.compile(r"^\s*(?:from\s+(\S+)\s+)?c?import\s+([^#\n]+)", re.MULTILINE)
 
 
@@ -97,6 +99,31 @@ def test_imports_go_strictly_downwards(path):
 def test_a_twin_imports_no_other_accelerator(path):
     if row_of(path.stem) == row_with("_parser*"):
         assert not {target for target in own_imports(path) if target.startswith("_")}
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.suffix == ".py"], ids=id_of)
+def test_imports_no_name_that_its_pxd_hides_in_c(path):
+    """A "cdef int NAME" in a .pxd takes NAME away from Python, but only once the module is compiled."""
+    hidden = {
+        f"{module}.{name}"
+        for module, name in imports(path)
+        if module.startswith("gasgi.") and name in c_variables(PACKAGE / f"{module.removeprefix('gasgi.')}.pxd")
+    }
+    assert not hidden
+
+
+def c_variables(path: Path) -> set[str]:
+    if not path.exists():
+        return set()
+    return {name for names in C_VARIABLES.findall(path.read_text()) for name in names.split(", ")}
+
+
+def test_tells_c_variables_from_other_declarations(tmp_path):
+    pxd = tmp_path / "x.pxd"
+    pxd.write_text(
+        "cdef int A, B\ncdef long long C\ncdef class D:\n    cdef int e\ncdef int f(int g)\ncpdef bytes h(i)\ncdef J K\n"
+    )
+    assert c_variables(pxd) == {"A", "B", "C", "K"}
 
 
 def test_only_the_chooser_imports_accelerators():
