@@ -121,7 +121,7 @@ def c_variables(path: Path) -> set[str]:
 def test_tells_c_variables_from_other_declarations(tmp_path):
     pxd = tmp_path / "x.pxd"
     pxd.write_text(
-        "cdef int A, B\ncdef long long C\ncdef class D:\n    cdef int e\ncdef int f(int g)\ncpdef bytes h(i)\ncdef J K\n"
+        "cdef int A, B\ncdef long long C\ncdef class D:\n    cdef int e\ncdef int f(int g)\ncpdef h(i)\ncdef J K\n"
     )
     assert c_variables(pxd) == {"A", "B", "C", "K"}
 
