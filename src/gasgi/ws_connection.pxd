@@ -56,12 +56,12 @@ cdef class WebSocketConnection(WebSocketStream):
     cdef object _view
     cdef double _began_at
     cdef int _status
-    cdef object _answer_fields
+    cdef list _answer_fields
     cdef Py_ssize_t _sent_bytes
 
-    cpdef accept(self, subprotocol, headers)
+    cpdef accept(self, subprotocol, list headers)
     cpdef refuse(self, int status)
-    cpdef deny_start(self, int status, headers)
+    cpdef deny_start(self, int status, list headers)
     cpdef deny_body(self, bytes body, bint more)
     cpdef deny_cut(self)
     @cython.locals(size=Py_ssize_t)

@@ -6,7 +6,7 @@ The only part of the WebSocket code that touches the transport. The application 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +177,9 @@ class WebSocketConnection(WebSocketStream):
         self._runtime.forget(self)
         self._session.disconnected(_ABNORMAL, "")
         self._report()
+        # The app may hold on to this for long; the buffers need not wait for it.
+        self._decoder.stop()
+        self._deflater = None
 
     # --- the server ---
 
@@ -219,16 +222,16 @@ class WebSocketConnection(WebSocketStream):
 
     # --- the session's stream ---
 
-    def accept(self, subprotocol: str | None, headers: Iterable[Iterable[bytes]]) -> None:
+    def accept(self, subprotocol: str | None, headers: Headers) -> None:
         runtime = self._runtime
-        fields = [tuple(field) for field in headers]
-        answer = encode_accept(self._handshake, subprotocol, fields, runtime.server_field, runtime.date_field)
+        answer = encode_accept(self._handshake, subprotocol, headers, runtime.server_field, runtime.date_field)
         self._status = 101
-        self._answer_fields = fields  # type: ignore[assignment]  # encode_accept has checked that they are pairs
+        self._answer_fields = [(name.lower(), value) for name, value in headers]
         self._state = _OPEN
         self._heard_at = runtime.now
         self._write(answer)
         self._sent_bytes = 0
+        runtime.count_request()
 
     def refuse(self, status: int) -> None:
         if self._state != _HANDSHAKE:
@@ -236,10 +239,9 @@ class WebSocketConnection(WebSocketStream):
         self.deny_start(status, [(b"content-length", b"0")])
         self.deny_body(b"", False)
 
-    def deny_start(self, status: int, headers: Iterable[Iterable[bytes]]) -> None:
+    def deny_start(self, status: int, headers: Headers) -> None:
         runtime = self._runtime
-        fields = [tuple(field) for field in headers]
-        head, length, _ = encode_response_head(status, fields, runtime.server_field, runtime.date_field)
+        head, length, _ = encode_response_head(status, headers, runtime.server_field, runtime.date_field)
         has_body = status != 204 and status != 304
         self._denial_is_chunked = has_body and length < 0
         self._denial_room = length if has_body else 0
@@ -247,7 +249,7 @@ class WebSocketConnection(WebSocketStream):
             head += b"transfer-encoding: chunked\r\n"
         self._denial_head = head + b"connection: close\r\n\r\n"
         self._status = status
-        self._answer_fields = fields  # type: ignore[assignment]  # encode_response_head has checked that they are pairs
+        self._answer_fields = [(name.lower(), value) for name, value in headers]
 
     def deny_body(self, body: bytes, more: bool) -> Awaitable[None]:
         if self._state != _HANDSHAKE:
@@ -266,6 +268,7 @@ class WebSocketConnection(WebSocketStream):
         if data:
             self._transport.write(data)
         if not more:
+            self._runtime.count_request()
             self._report()
             if self._denial_room > 0:
                 self._transport.abort()  # RFC 9112, 8: shorter than its content-length must not pass for complete
@@ -304,6 +307,8 @@ class WebSocketConnection(WebSocketStream):
         self._resume_reading()
 
     def resume_messages(self) -> None:
+        if self._state != _OPEN:
+            return
         self._decode()
         if not self._session.is_full:
             self._resume_reading()

@@ -38,6 +38,7 @@ cdef class FrameDecoder:
 
     cpdef feed(self, bytes data)
     cpdef bint advance(self) except -1
+    cpdef stop(self)
     @cython.locals(data=bytes, size=Py_ssize_t, position=Py_ssize_t, first=int, second=int, opcode=int,
                    length=Py_ssize_t)
     cdef bint _advance(self) except -1
@@ -52,7 +53,6 @@ cdef class FrameDecoder:
     @cython.locals(is_text=bint)
     cdef _end_message(self)
     cdef _end_control(self, int opcode, bytes payload)
-    cdef _finish(self)
 
 cpdef bytes encode_close(int code, str reason)
 cpdef bint is_sendable_close_code(Py_ssize_t code) except -1

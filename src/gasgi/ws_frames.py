@@ -93,8 +93,17 @@ class FrameDecoder:
         try:
             return self._advance()
         except FrameError:
-            self._finish()
+            self.stop()
             raise
+
+    def stop(self) -> None:
+        """Take nothing more and release what is held."""
+        self._is_finished = True
+        self._data = b""
+        self._position = 0
+        self._buffer = None
+        self._is_in_frame = False
+        self._inflater = None
 
     def _advance(self) -> bool:
         data = self._data
@@ -260,18 +269,11 @@ class FrameDecoder:
         self.opcode = opcode
         self.payload = payload
         if opcode == _CLOSE:
-            self._finish()
+            self.stop()
             self.close_code = _NO_STATUS
             if payload:
                 self.close_code = _read_close_code(payload)
             self.payload = _decode_text(payload[2:])
-
-    def _finish(self) -> None:
-        self._is_finished = True
-        self._data = b""
-        self._position = 0
-        self._buffer = None
-        self._is_in_frame = False
 
 
 def encode_close(code: int, reason: str) -> bytes:

@@ -9,9 +9,9 @@ cdef int _OPEN
 cdef int _CLOSED
 
 cdef class WebSocketStream:
-    cpdef accept(self, subprotocol, headers)
+    cpdef accept(self, subprotocol, list headers)
     cpdef refuse(self, int status)
-    cpdef deny_start(self, int status, headers)
+    cpdef deny_start(self, int status, list headers)
     cpdef deny_body(self, bytes body, bint more)
     cpdef deny_cut(self)
     cpdef send_message(self, payload)
@@ -57,4 +57,5 @@ cdef class WebSocketSession:
     cdef _app_ended(self)
     cdef str _describe(self)
 
+cdef list _as_fields(headers)
 cdef bytes _as_bytes(data)

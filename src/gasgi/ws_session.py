@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from gasgi.runtime import Runtime
 from gasgi.ws_frames import is_sendable_close_code
 
 if TYPE_CHECKING:
-    from gasgi.types import Message, Scope
+    from gasgi.types import Headers, Message, Scope
 
 __all__ = ["SessionState", "WebSocketSession", "WebSocketStream"]
 
@@ -25,7 +25,7 @@ __all__ = ["SessionState", "WebSocketSession", "WebSocketStream"]
 class WebSocketStream:
     """What a session needs of the connection that carries it."""
 
-    def accept(self, subprotocol: str | None, headers: Iterable[Iterable[bytes]]) -> None:
+    def accept(self, subprotocol: str | None, headers: Headers) -> None:
         """Answer 101; raise ASGIMisuse for what must not stand in the answer."""
         raise NotImplementedError
 
@@ -33,7 +33,7 @@ class WebSocketStream:
         """Answer with ``status`` and no body, and close."""
         raise NotImplementedError
 
-    def deny_start(self, status: int, headers: Iterable[Iterable[bytes]]) -> None:
+    def deny_start(self, status: int, headers: Headers) -> None:
         """Hold the head of an answer of the app's own; raise ASGIMisuse when it is not valid."""
         raise NotImplementedError
 
@@ -210,8 +210,9 @@ class WebSocketSession:
             payload = self._queue.popleft()
             self._queued_bytes -= len(payload)
             if self.is_full and not self._queue:
+                # Not at once: an app that always finds a message would keep the loop from all others.
                 self.is_full = False
-                self._stream.resume_messages()
+                self._runtime.loop.call_soon(self._stream.resume_messages)
             if isinstance(payload, str):
                 return {"type": "websocket.receive", "text": payload}
             return {"type": "websocket.receive", "bytes": payload}
@@ -275,7 +276,7 @@ class WebSocketSession:
         subprotocol = message.get("subprotocol")
         if subprotocol is not None and not isinstance(subprotocol, str):
             raise ASGIMisuse(f"websocket.accept: subprotocol must be a str, not {subprotocol!r}")
-        self._stream.accept(subprotocol, message.get("headers") or ())
+        self._stream.accept(subprotocol, _as_fields(message.get("headers")))
         self._state = _OPEN
         self._stream.resume_messages()
         return DONE
@@ -297,7 +298,7 @@ class WebSocketSession:
         status = message.get("status")
         if not isinstance(status, int) or not 200 <= status <= 999:
             raise ASGIMisuse(f"websocket.http.response.start: status must be an int of 200 or more, not {status!r}")
-        self._stream.deny_start(status, message.get("headers") or ())
+        self._stream.deny_start(status, _as_fields(message.get("headers")))
         self._state = _DENYING
         return DONE
 
@@ -336,6 +337,14 @@ class WebSocketSession:
 
     def _describe(self) -> str:
         return f"WebSocket {self._scope['path']}"
+
+
+def _as_fields(headers: Any) -> Headers:
+    """Copy what the app gave, which may be a generator; the encoder checks what is in the pairs."""
+    try:
+        return [(name, value) for name, value in headers or ()]
+    except (TypeError, ValueError):
+        raise ASGIMisuse(f"headers must be pairs of name and value, not {headers!r}") from None
 
 
 def _as_bytes(data: Any) -> bytes:

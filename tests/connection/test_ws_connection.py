@@ -91,6 +91,10 @@ def test_accepts_before_the_app_receives_connect() -> None:
         {"type": "websocket.accept", "subprotocol": 5},
         {"type": "websocket.accept", "headers": [(b"sec-websocket-protocol", b"chat")]},
         {"type": "websocket.accept", "headers": [("a", "b")]},
+        {"type": "websocket.accept", "headers": [(b"a",)]},
+        {"type": "websocket.accept", "headers": [None]},
+        {"type": "websocket.accept", "headers": 5},
+        {"type": "websocket.http.response.start", "status": 400, "headers": [b"abc"]},
         {"type": "websocket.send", "text": "early"},
         {"type": "websocket.http.response.body", "body": b""},
         {"type": "http.response.start", "status": 200},
@@ -450,6 +454,26 @@ def test_reading_pauses_by_bytes_too() -> None:
         assert rig.transport.is_reading_paused
         assert [len(rig.hear()["bytes"]) for _ in range(3)] == [999, 1, 1]
         assert not rig.transport.is_reading_paused
+
+
+def test_an_app_that_always_finds_a_message_lets_others_run() -> None:
+    with WebSocketRig(Settings(websocket_queue_messages=10)) as rig:
+        turns = []
+
+        async def others() -> None:
+            while True:
+                turns.append(1)
+                await asyncio.sleep(0)
+
+        async def greedy() -> None:
+            for _ in range(1000):
+                await rig.receive()
+
+        other = rig.loop.create_task(others())
+        rig.connection.data_received(client_frame(FIN | TEXT, b"x") * 1000)
+        rig.run(greedy())
+        other.cancel()
+        assert len(turns) >= 100
 
 
 def test_a_close_frame_behind_held_messages_is_read_in_its_turn() -> None:
@@ -973,6 +997,20 @@ def test_a_large_send_ends_when_the_client_is_lost() -> None:
 
 
 # --- the observer ---
+
+
+def test_a_websocket_counts_as_one_request_once_it_is_answered() -> None:
+    with WebSocketRig(accept=False) as rig:
+        assert rig.runtime.requests_completed == 0
+        rig.say({"type": "websocket.accept"})
+        assert rig.runtime.requests_completed == 1
+        rig.feed(client_frame(FIN | CLOSE))
+        rig.lose()
+        assert rig.runtime.requests_completed == 1
+    with WebSocketRig(accept=False) as rig:
+        rig.say({"type": "websocket.close"})
+        rig.lose()
+        assert rig.runtime.requests_completed == 1
 
 
 def test_the_observer_hears_of_an_accepted_websocket_when_it_is_over() -> None:
