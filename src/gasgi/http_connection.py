@@ -193,7 +193,8 @@ class HttpConnection(HttpWriter):
 
     def drain(self) -> None:
         if self._phase == IDLE:
-            if self._runtime.now - self._last_active >= QUIET_S:
+            # Twice, because the time it was set from may have been a second old.
+            if self._runtime.now - self._last_active >= 2 * QUIET_S:
                 self._close()
             else:
                 self._set_read_deadline(QUIET_S)

@@ -16,6 +16,8 @@ __all__ = ["Lifespan", "LifespanFailed"]
 #   STARTING --startup.failed, or the app returned or raised--> ENDED
 STARTING, RUNNING, STOPPING, ENDED = range(4)
 
+ABANDON_S = 0.5  # what a cancelled call gets for its finally-blocks
+
 
 class LifespanFailed(Exception):
     """The app said ``lifespan.startup.failed``, or failed under ``--asgi-lifespan on``; the text is the reason."""
@@ -33,6 +35,7 @@ class Lifespan:
         self._was_startup_sent = False
         self._wants_shutdown = asyncio.Event()
         self._answered = asyncio.Event()
+        self._was_abandoned = False
         self._failure: str | None = None
         self.state: dict[str, Any] = {}
 
@@ -45,55 +48,67 @@ class Lifespan:
         """Send lifespan.startup and wait for the answer, however long it takes. Raises LifespanFailed."""
         self._task = asyncio.create_task(self._run(), name="gasgi-lifespan")
         await self._answered.wait()
-        self._answered.clear()
         if self._failure is not None:
             raise LifespanFailed(self._failure)
 
     async def shutdown(self, timeout_s: float) -> None:
-        """Send lifespan.shutdown and wait for the answer for ``timeout_s``; what goes wrong is logged."""
+        """Send lifespan.shutdown and let the app end within ``timeout_s``; what goes wrong is logged."""
         if self._state != RUNNING or self._task is None:
             return
         self._state = STOPPING
-        self._answered.clear()
         self._wants_shutdown.set()
-        try:
-            await asyncio.wait_for(self._answered.wait(), timeout_s)
-            # The app may have more to do behind its answer, as an async generator does.
-            await asyncio.wait((self._task,), timeout=timeout_s)
-        except asyncio.TimeoutError:
-            self._log.error("ASGI lifespan shutdown took longer than %.1f s and was cut off (graceful_timeout)", timeout_s)
+        # Not for its answer: the app may have more to do behind it, as an async generator does.
+        await asyncio.wait((self._task,), timeout=timeout_s)
         if not self._task.done():
+            self._log.error(
+                "ASGI lifespan shutdown took longer than %.1f s and was cut off (graceful_timeout)", timeout_s
+            )
+            await self.abandon()
+
+    async def abandon(self) -> None:
+        """Cancel the app's lifespan call and give it a moment for its finally-blocks."""
+        if self._task is not None and not self._task.done():
+            self._was_abandoned = True
             self._task.cancel()
-            await asyncio.wait((self._task,), timeout=1.0)
+            await asyncio.wait((self._task,), timeout=ABANDON_S)
 
     async def _run(self) -> None:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         try:
             await self._app(scope, self._receive, self._send)
-        except Exception:
-            self._on_exception()
+        except asyncio.CancelledError:
+            if not self._was_abandoned:
+                self._on_exception("its lifespan was cancelled from within")
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except SystemExit as exc:
+            # Let through, gunicorn would start the worker anew for ever.
+            self._failure = self._failure or f"the app called sys.exit({exc.code!r})"
+        except BaseException as exc:
+            self._on_exception(f"{type(exc).__name__}: {exc}")
         else:
             self._on_return()
         finally:
             self._state = ENDED
             self._answered.set()
 
-    def _on_exception(self) -> None:
+    def _on_exception(self, reason: str) -> None:
         if self._state != STARTING:
             self._log.exception("Exception in ASGI lifespan")
         elif self._failure is None:
             if self._mode == "on":
                 self._log.exception("Exception in ASGI lifespan startup")
-                self._failure = "the app raised an exception"
+                self._failure = reason
             else:
-                self._log.info("ASGI lifespan is not supported by the app: it raised an exception (--asgi-lifespan auto)")
+                # ASGI lifespan 2.0, "Scope": an app that raises at this scope is served without it.
+                self._log.info("The app does without ASGI lifespan: %s (--asgi-lifespan auto)", reason)
 
     def _on_return(self) -> None:
         if self._state == STARTING and self._failure is None:
             if self._mode == "on":
                 self._failure = "the app returned without lifespan.startup.complete"
             else:
-                self._log.debug("ASGI lifespan is not supported by the app: it returned (--asgi-lifespan auto)")
+                self._log.debug("The app does without ASGI lifespan: it returned (--asgi-lifespan auto)")
 
     async def _receive(self) -> Message:
         if not self._was_startup_sent:

@@ -1,4 +1,4 @@
-"""Which event loop and which transports a worker uses."""
+"""Which event loop and which transports a worker uses, and where the loop's complaints go."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import asyncio
 import functools
 from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gasgi.errors import SettingError
 
-__all__ = ["check_loop", "connector", "loop_name", "new_loop"]
+if TYPE_CHECKING:
+    from gasgi.runtime import Log
+
+__all__ = ["check_loop", "connector", "log_loop_errors", "loop_name", "new_loop"]
 
 
 def loop_name(setting: str) -> str:
@@ -46,3 +49,17 @@ def connector(loop: asyncio.AbstractEventLoop, is_tls: bool) -> Callable[..., Co
 
         return functools.partial(aiofastnet.connect_accepted_socket, loop)
     return loop.connect_accepted_socket
+
+
+def log_loop_errors(loop: asyncio.AbstractEventLoop, log: Log) -> None:
+    """Send what the loop reports to ``log``, each once; what a client caused is one line and no traceback."""
+
+    def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        exc = context.get("exception")
+        message = context.get("message") or "Unhandled exception in event loop"
+        if isinstance(exc, (OSError, asyncio.TimeoutError)) and ("transport" in context or "protocol" in context):
+            log.info("A connection broke: %s: %s", message, exc or type(exc).__name__)
+        else:
+            log.error("%s", message, exc_info=exc)
+
+    loop.set_exception_handler(handle)

@@ -1,4 +1,4 @@
-"""The listening half of a worker: accepts connections, sweeps their deadlines once a second and drains them at the end."""
+"""The listening half of a worker: accepts connections, sweeps their deadlines and drains them at the end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,16 @@ __all__ = ["Server"]
 TICK_S = 1.0
 # Taken per wake-up: a worker that drains the whole backlog leaves its idle siblings nothing.
 ACCEPT_BATCH = 8
+# While draining the clock ticks faster: an idle client holds the worker for its short deadline and not for seconds.
+DRAIN_TICK_S = 0.1
+# How often a pause in accepting is worth a line.
+WARN_EVERY_S = 60.0
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+# accept(2): what was wrong with the one connection that would have been accepted.
+LOST_BEFORE_ACCEPTED = (
+    errno.ECONNABORTED, errno.ENETDOWN, errno.EPROTO, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.EHOSTUNREACH,
+    errno.EOPNOTSUPP, errno.ENETUNREACH, errno.EPERM, errno.ETIMEDOUT,
+)  # fmt: skip
 
 Connect = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -51,7 +60,9 @@ class Server:
         self._connecting: set[asyncio.Task[None]] = set()
         self._is_accepting = False
         self._is_stopped = False
-        self._lacks_descriptors = False
+        self._is_in_trouble = False  # accepting failed; it goes on at the next tick
+        self._warned_at = -WARN_EVERY_S
+        self._tick_s = TICK_S
 
     # The clock
 
@@ -68,15 +79,15 @@ class Server:
 
     def _tick(self) -> None:
         runtime = self._runtime
-        self._timer = self._loop.call_later(TICK_S, self._tick)
+        self._timer = self._loop.call_later(self._tick_s, self._tick)
         runtime.date_field = b"date: %s\r\n" % formatdate(usegmt=True).encode("ascii")
         # Deadlines are set from ``runtime.now``, which is up to one tick old. Comparing them with the time of the tick
         # before makes each at least as long as its setting, and at most two ticks longer.
         before, runtime.now = runtime.now, self._loop.time()
         for connection in tuple(runtime.connections):
             connection.sweep(before)
-        if self._lacks_descriptors:
-            self._lacks_descriptors = False
+        if self._is_in_trouble:
+            self._is_in_trouble = False
             self._resume_accepting()
         self._on_tick()
 
@@ -89,7 +100,7 @@ class Server:
         self._resume_accepting()
 
     def _resume_accepting(self) -> None:
-        if self._is_accepting or self._is_stopped or self._lacks_descriptors or self._is_full():
+        if self._is_accepting or self._is_stopped or self._is_in_trouble or self._is_full():
             return
         self._is_accepting = True
         self._runtime.on_room = None
@@ -116,51 +127,65 @@ class Server:
 
     def _accept_one(self, listener: socket.socket) -> bool:
         try:
-            accepted, _ = listener.accept()
+            accepted, peer = listener.accept()
         except (BlockingIOError, InterruptedError):
             return False  # a sibling was quicker
-        except ConnectionAbortedError:
-            return True  # it left while it waited
         except OSError as exc:
-            if exc.errno not in OUT_OF_DESCRIPTORS:
-                raise
-            if not self._lacks_descriptors:
-                self._runtime.log.warning(
-                    "Accepting pauses for a second: %s; raise the limit of open files (ulimit -n) or lower "
-                    "--worker-connections",
-                    exc.strerror,
-                )
-            self._lacks_descriptors = True
-            self._pause_accepting()
+            if exc.errno in LOST_BEFORE_ACCEPTED:
+                return True
+            self._on_trouble(exc)
             return False
         accepted.setblocking(False)
-        task = self._loop.create_task(self._serve(accepted))
+        task = self._loop.create_task(self._serve(accepted, peer))
         self._connecting.add(task)
         task.add_done_callback(self._on_connected)
         return True
+
+    def _on_trouble(self, exc: OSError) -> None:
+        """Accept no more until the next tick: the waiting client would wake the loop without end."""
+        self._is_in_trouble = True
+        self._pause_accepting()
+        now = self._loop.time()
+        if now - self._warned_at < WARN_EVERY_S:
+            return
+        self._warned_at = now
+        if exc.errno in OUT_OF_DESCRIPTORS:
+            advice = "; raise the limit of open files (ulimit -n) or lower --worker-connections"
+        else:
+            advice = ""
+        self._runtime.log.warning("Accepting pauses, a second at a time: %s%s", exc.strerror or exc, advice)
 
     def _on_connected(self, task: asyncio.Task[None]) -> None:
         self._connecting.discard(task)
         if self._runtime.on_room is not None:
             self._runtime.on_room()
 
-    async def _serve(self, accepted: socket.socket) -> None:
+    async def _serve(self, accepted: socket.socket, peer: Any) -> None:
         """Put a connection on an accepted socket; one debug line when the peer leaves or breaks TLS before it is up."""
         runtime = self._runtime
         options: dict[str, Any] = {}
         if self._ssl_context is not None:
-            options = {"ssl": self._ssl_context, "ssl_handshake_timeout": runtime.settings.tls_handshake_timeout_s or None}
+            options = {
+                "ssl": self._ssl_context,
+                "ssl_handshake_timeout": runtime.settings.tls_handshake_timeout_s or None,
+            }
+        proxied: ProxyInfo | None = None
         try:
-            proxied: ProxyInfo | None = None
             if runtime.proxy is not None and runtime.proxy.expects_proxy_header(accepted):
                 settings = runtime.settings
                 proxied = await receive_proxy_header(
                     self._loop, accepted, settings.proxy_protocol, settings.proxy_header_timeout_s
                 )
-            await self._connect(lambda: HttpConnection(runtime, proxied), accepted, **options)
+            _, connection = await self._connect(lambda: HttpConnection(runtime, proxied), accepted, **options)
+            if runtime.is_draining and connection in runtime.connections:
+                connection.drain()
         except (OSError, asyncio.TimeoutError, RequestError) as exc:
             # ssl.SSLError is an OSError.
-            runtime.log.info("No connection with %s: %s", _peer_of(accepted), exc or type(exc).__name__)
+            runtime.log.info(
+                "No connection with %s: %s",
+                peer[0] if isinstance(peer, tuple) else "a unix socket",
+                exc or type(exc).__name__,
+            )
             accepted.close()
         except BaseException:
             accepted.close()
@@ -169,7 +194,7 @@ class Server:
     # The end
 
     def stop_accepting(self) -> None:
-        """Take what waits in the backlog, then no more. The sockets of this process are closed; the master has its own."""
+        """Take what waits in the backlog, then no more. Closes the sockets of this process; the master has its own."""
         if self._is_stopped:
             return
         for listener in self._listeners:
@@ -182,19 +207,21 @@ class Server:
         for listener in self._listeners:
             listener.close()
 
-    async def drain(self, seconds: float, should_hurry: Callable[[], bool]) -> None:
-        """Let the work in progress end within ``seconds``, then abort what is left.
+    async def drain(self, deadline: float, abort_s: float, should_hurry: Callable[[], bool]) -> None:
+        """Let the work in progress end until ``deadline`` (loop time) or ``should_hurry``, then abort what is left.
 
-        Returns at the latest one second after the deadline, or after ``should_hurry`` turned true.
+        What was aborted gets ``abort_s`` for its finally-blocks.
         """
         runtime = self._runtime
         runtime.is_draining = True
         # Let requests that have arrived be read first, so that their connections do not count as idle.
         for _ in range(3):
             await asyncio.sleep(0)
+        self.stop_clock()
+        self._tick_s = DRAIN_TICK_S
+        self._tick()
         for connection in tuple(runtime.connections):
             connection.drain()
-        deadline = self._loop.time() + seconds
         while self._is_busy() and self._loop.time() < deadline and not should_hurry():
             await asyncio.sleep(0.02)
         if not self._is_busy():
@@ -210,17 +237,9 @@ class Server:
             connection.abort()
         for conversation in tuple(runtime.exchanges):
             conversation.cancel()
-        deadline = self._loop.time() + 1.0
+        deadline = self._loop.time() + abort_s
         while self._is_busy() and self._loop.time() < deadline:
             await asyncio.sleep(0.02)
 
     def _is_busy(self) -> bool:
         return bool(self._runtime.connections or self._runtime.exchanges or self._connecting)
-
-
-def _peer_of(accepted: socket.socket) -> str:
-    try:
-        name = accepted.getpeername()
-    except OSError:
-        return "a client that left"
-    return str(name[0]) if isinstance(name, tuple) else "a unix socket"

@@ -1,0 +1,111 @@
+"""Applications for the tests that run a real gunicorn. They write what happens into the file $JOURNAL."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import threading
+import time
+from typing import Any
+
+PLAIN = [(b"content-type", b"text/plain")]
+
+
+def note(line: str) -> None:
+    """Append a line to the journal, whole even when several processes write."""
+    descriptor = os.open(os.environ["JOURNAL"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    os.write(descriptor, f"{line}\n".encode())
+    os.close(descriptor)
+
+
+async def lifespan(receive: Any, send: Any) -> None:
+    await receive()
+    await asyncio.sleep(float(os.environ.get("STARTUP_S", "0")))
+    if "STARTUP_FAILS" in os.environ:
+        await send({"type": "lifespan.startup.failed", "message": os.environ["STARTUP_FAILS"]})
+        return
+    note(f"startup {os.getpid()}")
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    note("shutdown begins")
+    await asyncio.sleep(float(os.environ.get("SHUTDOWN_S", "0")))
+    note("shutdown")
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def answer(send: Any, body: bytes, status: int = 200) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*PLAIN, length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def stream(send: Any) -> None:
+    """Events without end; the finally-block is noted."""
+    note("stream begins")
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        while True:
+            await send({"type": "http.response.body", "body": b"data: .\n\n", "more_body": True})
+            await asyncio.sleep(0.05)
+    finally:
+        note("stream ends")
+
+
+async def websocket(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            note(f"websocket ends {message.get('code')}")
+            return
+        if "text" in message and message["text"] is not None:
+            await send({"type": "websocket.send", "text": message["text"]})
+        else:
+            await send({"type": "websocket.send", "bytes": message["bytes"]})
+
+
+def block_in_python() -> None:
+    while True:
+        time.sleep(0.01)
+
+
+def block_in_c() -> None:
+    # PyDLL keeps the interpreter's lock: no Python code runs until the sleep is over.
+    ctypes.PyDLL(None).sleep(300)
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+        return
+    if scope["type"] == "websocket":
+        await websocket(scope, receive, send)
+        return
+    path = scope["path"]
+    if path.startswith("/count/"):
+        note(path)
+        await answer(send, path.encode())
+    elif path.startswith("/sleep/"):
+        note(f"sleep begins {os.getpid()}")
+        await asyncio.sleep(float(path.rpartition("/")[2]))
+        await answer(send, b"slept")
+    elif path == "/stream":
+        await stream(send)
+    elif path == "/block":
+        block_in_python()
+    elif path == "/block-c":
+        block_in_c()
+    elif path == "/thread":
+        threading.Thread(target=time.sleep, args=(300,), name="endless").start()
+        await answer(send, b"started")
+    elif path == "/unretrieved":
+        asyncio.get_running_loop().call_soon(lambda: 1 // 0)
+        await answer(send, b"scheduled")
+    elif path == "/tls":
+        await answer(send, repr(scope["extensions"].get("tls")).encode())
+    elif path == "/scope":
+        await answer(send, repr({name: scope.get(name) for name in ("client", "server", "scheme", "state")}).encode())
+    else:
+        await answer(send, str(os.getpid()).encode())

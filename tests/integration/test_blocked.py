@@ -1,0 +1,71 @@
+"""A blocked event loop is found by its missed heartbeat and shown in the error log."""
+
+from __future__ import annotations
+
+import signal
+import socket
+
+from tests.support.gunicorn import wait_until
+
+APP = "tests.integration.apps:app"
+HOOKS = "def worker_abort(worker): worker.log.info('worker_abort called')\n"
+
+
+def ask(address: tuple[str, int], path: str) -> socket.socket:
+    client = socket.create_connection(address)
+    client.settimeout(60)
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: here\r\n\r\n".encode())
+    return client
+
+
+def test_the_stack_of_a_blocked_loop_is_logged_and_the_worker_replaced(start, loop):
+    server = start(APP, "--timeout", "2", config=HOOKS, loop=loop)
+    with ask(server.address, "/block"):
+        server.wait_for_workers(2)
+    log = server.log
+    assert "WORKER TIMEOUT" in log
+    assert "in block_in_python" in log
+    assert "worker_abort called" in log
+    assert "exited with code 1" in log
+    assert b"200 OK" in ask(server.address, "/").recv(65536)
+    server.stop()
+
+
+def test_the_stack_is_logged_when_c_code_blocks_the_interpreter(start):
+    server = start(APP, "--timeout", "2")
+    with ask(server.address, "/block-c"):
+        server.wait_for_workers(2)
+    assert "in block_in_c" in server.log
+    server.stop()
+
+
+def test_every_thread_is_shown(start):
+    server = start(APP, "--timeout", "2")
+    assert b"started" in ask(server.address, "/thread").recv(65536)
+    with ask(server.address, "/block"):
+        server.wait_for_workers(2)
+    assert "threading.py" in server.log
+    assert "in block_in_python" in server.log
+
+
+def test_the_stack_follows_the_log_that_usr1_opened(start, tmp_path):
+    error_log = tmp_path / "error.log"
+    server = start(APP, "--timeout", "3", "--error-logfile", str(error_log), workers=0)
+    wait_until(lambda: error_log.exists() and "gasgi " in error_log.read_text(), "the worker")
+    port = int(error_log.read_text().partition("http://127.0.0.1:")[2].split()[0])
+    error_log.rename(tmp_path / "error.old")
+    server.signal(signal.SIGUSR1)
+    wait_until(error_log.exists, "the new log")
+    # Reopened in the worker too: it says goodbye into the new file.
+    with ask(("127.0.0.1", port), "/block"):
+        wait_until(lambda: "exited with code 1" in error_log.read_text(), "the end of the worker")
+    assert "in block_in_python" in error_log.read_text()
+
+
+def test_what_the_loop_reports_is_logged_once(start, loop):
+    server = start(loop=loop)
+    assert b"scheduled" in ask(server.address, "/unretrieved").recv(65536)
+    server.wait_for("ZeroDivisionError: ")
+    log = server.stop()
+    assert log.count("ZeroDivisionError: ") == 1
+    assert log.count("[ERROR]") == 1

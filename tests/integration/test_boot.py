@@ -1,0 +1,285 @@
+"""The boot: what cannot work stops it with a sentence that names the setting; the rest starts in every known way."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.gunicorn import free_port, wait_until
+
+APP = "tests.integration.apps:app"
+
+
+def get(address: tuple[str, int] | str, path: str = "/", family: int = socket.AF_INET) -> bytes:
+    with socket.socket(socket.AF_UNIX if isinstance(address, str) else family) as client:
+        client.settimeout(60)
+        client.connect(address)
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n".encode())
+        data = b""
+        while piece := client.recv(65536):
+            data += piece
+        return data
+
+
+# Lifespan
+
+
+def test_a_failed_startup_prints_its_reason_and_stops_gunicorn(start, loop):
+    server = start(workers=0, loop=loop, environ={"STARTUP_FAILS": "no database at db:5432"})
+    assert server.wait() == 3
+    assert "ASGI lifespan startup failed: no database at db:5432" in server.log
+    assert server.log.count("Booting worker") == 1
+    assert "Traceback" not in server.log
+
+
+def test_a_startup_that_exits_stops_gunicorn(start, tmp_path):
+    (tmp_path / "exiting.py").write_text(
+        "import sys\nasync def app(scope, receive, send):\n    sys.exit('no licence')\n"
+    )
+    server = start("exiting:app", "--pythonpath", str(tmp_path), workers=0)
+    assert server.wait() == 3
+    assert "no licence" in server.log
+    assert server.log.count("Booting worker") == 1
+
+
+def test_the_heart_beats_during_a_startup_longer_than_the_timeout(start):
+    server = start(APP, "--timeout", "2", environ={"STARTUP_S": "5"})
+    assert b"200 OK" in get(server.address)
+    assert "WORKER TIMEOUT" not in server.log
+    server.stop()
+
+
+def test_lifespan_off_and_auto_serve_an_app_without_lifespan(start, tmp_path):
+    (tmp_path / "bare.py").write_text(
+        "async def app(scope, receive, send):\n"
+        "    assert scope['type'] == 'http' and 'state' not in scope\n"
+        "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n"
+        "    await send({'type': 'http.response.body', 'body': b'bare'})\n"
+    )
+    for mode in ("off", "auto"):
+        server = start("bare:app", "--pythonpath", str(tmp_path), "--asgi-lifespan", mode)
+        assert get(server.address).endswith(b"bare")
+        server.stop()
+    server = start("bare:app", "--pythonpath", str(tmp_path), "--asgi-lifespan", "on", workers=0)
+    assert server.wait() == 3
+    assert "AssertionError" in server.log
+
+
+def test_post_worker_init_runs_before_the_worker_serves(start):
+    server = start(
+        config="def post_worker_init(worker): worker.log.info('post_worker_init %s', worker.asgi is not None)\n"
+    )
+    assert server.log.index("post_worker_init True") < server.log.index("] gasgi ")
+
+
+# What stops the boot
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ("protocol = 'uwsgi'", "protocol = 'uwsgi'"),
+        ("gasgi_header_timeout_s = -1", "gasgi_header_timeout_s = -1"),
+        ("gasgi_heder_timeout_s = 1", "the nearest is gasgi_header_timeout_s"),
+    ],
+)
+def test_an_impossible_setting_stops_the_boot(start, config, sentence):
+    server = start(workers=0, config=config + "\n")
+    assert server.wait() == 1
+    assert sentence in server.log
+    assert "Traceback" not in server.log
+    assert "Booting worker" not in server.log
+
+
+def test_an_impossible_setting_that_a_reload_brings_is_named(start):
+    server = start()
+    (server.directory / "gunicorn.conf.py").write_text("gasgi_header_timeout_s = -1\n")
+    server.signal(signal.SIGHUP)
+    assert server.wait() == 3
+    assert "gasgi_header_timeout_s = -1" in server.log
+    assert "Traceback" not in server.log
+
+
+def test_an_app_that_is_not_there_stops_gunicorn(start):
+    server = start("no_such_module:app", workers=0)
+    assert server.wait() in (3, 4)
+    assert "no_such_module" in server.log
+
+
+def test_check_config_passes_and_fails(start):
+    server = start(APP, "--check-config", workers=0)
+    assert server.wait() == 0
+
+
+# Ways to start
+
+
+def test_preload_shares_the_import_and_each_worker_runs_its_lifespan(start, journal):
+    server = start(APP, "--preload", workers=2)
+    assert b"200 OK" in get(server.address)
+    assert len([line for line in journal() if line.startswith("startup")]) == 2
+    server.stop()
+    assert journal().count("shutdown") == 2
+
+
+def test_reload_shows_a_syntax_error_and_serves_again_once_it_is_fixed(start, tmp_path, loop):
+    source = tmp_path / "edited.py"
+    good = "from tests.integration.apps import app\n"
+    source.write_text(good)
+    server = start("edited:app", "--reload", "--pythonpath", str(tmp_path), loop=loop)
+    assert b"200 OK" in get(server.address)
+    _edit(source, "def broken(:\n", 1)
+    wait_until(lambda: b"500 Internal" in get(server.address), "the error page")
+    page = get(server.address)
+    assert b"def broken(:" in page
+    assert b"SyntaxError" in page
+    _edit(source, good, 2)
+    wait_until(lambda: b"200 OK" in get(server.address), "the fixed app")
+    server.stop()
+
+
+def _edit(source: Path, text: str, age: int) -> None:
+    source.write_text(text)
+    # The reloader compares whole modification times; two edits must not look like one.
+    moment = source.stat().st_mtime + age
+    os.utime(source, (moment, moment))
+
+
+def test_reload_does_not_wait_for_open_streams(start, tmp_path, journal):
+    source = tmp_path / "edited.py"
+    source.write_text("from tests.integration.apps import app\n")
+    server = start("edited:app", "--reload", "--graceful-timeout", "500", "--pythonpath", str(tmp_path))
+    with socket.create_connection(server.address) as stream:
+        stream.sendall(b"GET /stream HTTP/1.1\r\nHost: here\r\n\r\n")
+        stream.recv(65536)
+        _edit(source, "from tests.integration.apps import app\n# changed\n", 1)
+        server.wait_for_workers(2)
+    assert "shutdown" in journal()
+
+
+def test_daemon_detaches_and_serves(start, tmp_path):
+    pidfile, error_log = tmp_path / "pid", tmp_path / "error.log"
+    options = ("--daemon", "--pid", str(pidfile), "--error-logfile", str(error_log))
+    port = free_port()
+    server = start(APP, *options, workers=0, bind=f"127.0.0.1:{port}")
+    assert server.wait() == 0
+    wait_until(lambda: error_log.exists() and "] gasgi " in error_log.read_text(), "the worker")
+    pid = int(pidfile.read_text())
+    try:
+        assert b"200 OK" in get(("127.0.0.1", port))
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not pidfile.exists(), "the end")
+
+
+if os.geteuid() == 0:
+
+    def test_user_and_group_are_taken_and_the_key_may_be_roots(start, certificates, tmp_path):
+        import grp
+        import pwd
+
+        nobody = pwd.getpwnam("nobody")
+        group = grp.getgrgid(nobody.pw_gid).gr_name
+        os.chmod(certificates.key, stat.S_IRUSR)
+        options = ("--user", "nobody", "--group", group, "--certfile", certificates.cert, "--keyfile", certificates.key)
+        # Preloaded: the tests' own directories may be closed to others.
+        options += ("--preload",)
+        os.chmod(tmp_path, 0o777)
+        server = start(APP, *options, bind="127.0.0.1:0", environ={"JOURNAL": str(tmp_path / "journal")})
+        (pid,) = server.workers()
+        assert os.stat(f"/proc/{pid}").st_uid == nobody.pw_uid
+        with certificates.client_context().wrap_socket(
+            socket.create_connection(server.address), server_hostname="localhost"
+        ) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert b"200 OK" in client.recv(65536)
+        server.stop()
+
+
+# Sockets
+
+
+def test_an_ordinary_unix_socket_is_served_by_each_new_worker(start, tmp_path, loop):
+    path = str(tmp_path / "s")
+    server = start(bind=f"unix:{path}", loop=loop)
+    assert f"'server': ('{path}', None)".encode() in get(path, "/scope")
+    (old,) = server.workers()
+    os.kill(old, signal.SIGTERM)
+    server.wait_for_workers(2)
+    assert b"200 OK" in get(path), "the first worker took the path with it"
+    server.stop()
+    assert not os.path.exists(path)
+
+
+if sys.platform == "linux":
+
+    def test_an_abstract_unix_socket(start, tmp_path):
+        name = f"gasgi-{os.getpid()}-{tmp_path.name}"
+        server = start(bind=None, config=f"bind = ['unix:\\0{name}']\n")
+        assert b"200 OK" in get("\0" + name)
+        (pid,) = server.workers()
+        # The master is gunicorn's own and stumbles here: it tries to remove the name from the file system.
+        server.signal(signal.SIGTERM)
+        server.wait()
+        wait_until(lambda: pid not in server.workers(), "the worker's end")
+
+
+def test_ipv6(start):
+    server = start(bind="[::1]:0", workers=0)
+    server.wait_for_workers()
+    port = int(re.findall(r"Listening at: \S+:(\d+) ", server.log)[0])
+    with socket.create_connection(("::1", port)) as client:
+        client.sendall(b"GET /scope HTTP/1.1\r\nHost: here\r\n\r\n")
+        answer = client.recv(65536)
+    assert b"'client': ('::1', " in answer
+    assert f"'server': ('::1', {port})".encode() in answer
+
+
+def test_several_binds(start, tmp_path):
+    path = str(tmp_path / "s")
+    server = start(APP, "--bind", f"unix:{path}")
+    assert b"200 OK" in get(path)
+    assert b"200 OK" in get(server.address)
+
+
+def listening_socket() -> socket.socket:
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(77)
+    return listener
+
+
+def test_an_inherited_descriptor(start):
+    with listening_socket() as listener:
+        server = start(bind=f"fd://{listener.fileno()}", pass_fds=(listener.fileno(),))
+        assert b"200 OK" in get(listener.getsockname())
+        server.stop()
+
+
+def test_systemd_socket_activation(start):
+    """LISTEN_FDS and LISTEN_PID as sd_listen_fds(3) says: the descriptors begin at 3, the id is the process's own."""
+    with listening_socket() as listener:
+        activate = (
+            "import os, sys; os.dup2(int(sys.argv[1]), 3); os.set_inheritable(3, True); "
+            "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid())); os.execv(sys.argv[2], sys.argv[2:])"
+        )
+        wrapper = (sys.executable, "-c", activate, str(listener.fileno()))
+        server = start(bind=None, wrapper=wrapper, pass_fds=(listener.fileno(),))
+        assert b"200 OK" in get(listener.getsockname())
+        server.stop()
+        # The socket is systemd's: it is still there for the next start.
+        socket.create_connection(listener.getsockname()).close()
+
+
+def test_reuse_port_gives_each_worker_a_socket_of_its_own(start):
+    port = free_port()
+    server = start(APP, "--reuse-port", workers=2, bind=f"127.0.0.1:{port}")
+    workers = {get(("127.0.0.1", port)).rpartition(b"\r\n")[2] for _ in range(60)}
+    assert workers == {str(pid).encode() for pid in server.workers()}
