@@ -27,6 +27,7 @@ from gasgi.build_info import one_line
 from gasgi.errors import SettingError
 from gasgi.failed_app import failed_app
 from gasgi.gunicorn_rules import check_gunicorn_settings
+from gasgi.health import Health
 from gasgi.legacy import single_callable
 from gasgi.lifespan import Lifespan, LifespanFailed
 from gasgi.malloc import keep_freed_memory
@@ -35,6 +36,7 @@ from gasgi.proxy import ProxyPolicy
 from gasgi.runtime import Runtime
 from gasgi.server import Server
 from gasgi.settings import Settings, find_config_module
+from gasgi.statsd import make_gauges
 from gasgi.thread_stacks import format_stacks, write_stacks_on_abort
 from gasgi.tls_info import TlsInfo
 
@@ -207,6 +209,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         try:
             runtime = self._make_runtime()
             server = self._make_server(runtime)
+            self._health = Health(runtime, make_gauges(self.log))
             server.start_clock()
             self.loop.add_reader(self.PIPE[0], self._on_reload)
             lifespan = await self._start_lifespan(runtime)
@@ -229,6 +232,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         await server.drain(drain_until, self._share(ABORT_S), lambda: self._should_hurry and not is_quick)
         if lifespan is not None:
             await lifespan.shutdown(max(self._end_at - self.loop.time(), SHUTDOWN_S[0]))
+        self._health.stop()
         server.stop_clock()
         return 0
 
@@ -256,6 +260,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             gc.collect()
             gc.freeze()
         self.log.info("%s", self._boot_line)
+        self._health.start()
         server.start_accepting()
 
     async def _start_lifespan(self, runtime: Runtime) -> Lifespan | None:
@@ -280,6 +285,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _on_tick(self) -> None:
         self.notify()
+        self._health.tick()
         if self.ppid != os.getppid() and not self._stop.is_set():
             self.log.info("Parent changed, shutting down: %s", self)
             self._on_term()
