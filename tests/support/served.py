@@ -290,7 +290,7 @@ class Served:
             while not condition():
                 await asyncio.sleep(0.001)
 
-        self.loop.run_until_complete(asyncio.wait_for(watch(), 10))
+        self.loop.run_until_complete(asyncio.wait_for(watch(), 60))
 
     def pass_time(self, seconds: float) -> None:
         """Let ``seconds`` pass, with one sweep at their end."""
