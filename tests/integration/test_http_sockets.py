@@ -1,0 +1,247 @@
+"""HTTP over real sockets under a real gunicorn: what a client sees of the end of connections, and memory under load."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.served import read_answers
+
+GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
+MIB = 1024 * 1024
+DEADLINE_S = 60
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Gunicorn:
+    """A gunicorn with one worker that serves http_app."""
+
+    def __init__(self, kind: str, loop: str, tmp_path: Path) -> None:
+        self._kind = kind
+        self._log = tmp_path / "log"
+        bind = f"unix:{tmp_path}/socket" if kind == "unix" else "127.0.0.1:0"
+        command = [sys.executable, "-m", "gunicorn", "tests.integration.http_app:app", "--worker-class", "gasgi.Worker"]
+        command += [
+            "--bind",
+            bind,
+            "--log-file",
+            str(self._log),
+            "--worker-tmp-dir",
+            str(tmp_path),
+            "--keep-alive",
+            "20",
+        ]
+        command += ["--config", str(tmp_path / "gunicorn.conf.py")]
+        (tmp_path / "gunicorn.conf.py").write_text(f"asgi_loop = {loop!r}\n")
+        if kind == "tls":
+            make_certificate(tmp_path)
+            command += ["--certfile", str(tmp_path / "cert.pem"), "--keyfile", str(tmp_path / "key.pem")]
+        self._process = subprocess.Popen(command, cwd=ROOT)
+        self._address: Any = f"{tmp_path}/socket"
+        text = self._wait_for_log(r"gasgi [0-9]")
+        if kind != "unix":
+            match = re.search(r"Listening at: https?://127\.0\.0\.1:(\d+)", text)
+            assert match is not None, text
+            self._address = ("127.0.0.1", int(match[1]))
+
+    def _wait_for_log(self, pattern: str) -> str:
+        deadline = time.monotonic() + DEADLINE_S
+        while time.monotonic() < deadline:
+            text = self._log.read_text() if self._log.exists() else ""
+            if re.search(pattern, text):
+                return text
+            assert self._process.poll() is None, text
+            time.sleep(0.02)  # for another process; nothing here to wait on
+        raise AssertionError(f"{pattern} is not in the log: {text}")
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[socket.socket]:
+        sock = socket.socket(socket.AF_UNIX if self._kind == "unix" else socket.AF_INET)
+        sock.settimeout(DEADLINE_S)
+        sock.connect(self._address)
+        if self._kind == "tls":
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            sock = context.wrap_socket(sock, suppress_ragged_eofs=False)
+        with sock:
+            yield sock
+
+    def ask(self, path: str) -> bytes:
+        with self.connect() as sock:
+            sock.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") % path.encode())
+            return read_answers(read_all(sock), [], True)[0].body
+
+    def stop(self) -> None:
+        self._process.terminate()
+        assert self._process.wait(DEADLINE_S) == 0
+        log = self._log.read_text()
+        assert log.count("Traceback") == log.count("ValueError: meant"), log
+
+
+def make_certificate(path: Path) -> None:
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    subprocess.run(
+        [*command.split(), "-keyout", "key.pem", "-out", "cert.pem"], cwd=path, check=True, capture_output=True
+    )
+
+
+def read_all(sock: socket.socket) -> bytes:
+    """Read to the end; a reset raises ConnectionResetError."""
+    pieces = []
+    while piece := sock.recv(MIB):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def read_until(sock: socket.socket, end: bytes) -> bytes:
+    data = b""
+    while not data.endswith(end):
+        piece = sock.recv(65536)
+        assert piece, data
+        data += piece
+    return data
+
+
+def on(*kinds: str) -> Any:
+    """Run a test on these kinds of sockets, on both loops."""
+    servers = [(kind, loop) for kind in kinds for loop in ("uvloop", "asyncio")]
+    return pytest.mark.parametrize("server", servers, indirect=True, ids="-".join)
+
+
+@pytest.fixture(scope="module")
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gunicorn]:
+    server = Gunicorn(*request.param, tmp_path_factory.mktemp("server"))
+    yield server
+    server.stop()
+
+
+@on("tcp", "unix", "tls")
+def test_a_burst_is_answered_in_order_and_the_connection_kept(server: Gunicorn) -> None:
+    with server.connect() as sock:
+        for _ in range(2):
+            sock.sendall(GET % b"/" * 500)
+            data = b""
+            while data.count(b"hello") < 500:
+                data += sock.recv(65536)
+            assert [answer.body for answer in read_answers(data, [])] == [b"hello"] * 500
+
+
+@on("tcp", "unix")
+def test_a_refusal_reaches_a_client_that_goes_on_sending(server: Gunicorn) -> None:
+    # A plain close with unread bytes would reset the connection, and the answer with it.
+    with server.connect() as sock:
+        sock.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n" + b"x" * 100_000)
+        answers = read_until(sock, b"Bad Request\n")
+        assert [answer.status for answer in read_answers(answers, [])] == [400]
+        sock.sendall(GET % b"/smuggled" * 10)
+        assert sock.recv(1) == b""
+
+
+@on("tcp", "unix")
+def test_a_half_closed_client_gets_its_answers(server: Gunicorn) -> None:
+    with server.connect() as sock:
+        sock.sendall(GET % b"/" * 3)
+        sock.shutdown(socket.SHUT_WR)
+        assert len(read_answers(read_all(sock), [], True)) == 3
+
+
+@on("tcp", "unix", "tls")
+def test_a_client_can_tell_that_a_chunked_answer_was_cut_off(server: Gunicorn) -> None:
+    with server.connect() as sock:
+        sock.sendall(GET % b"/fail")
+        (answer,) = read_answers(read_all(sock), [], True)
+        assert (answer.framing, answer.is_whole) == ("chunked", False)
+
+
+@on("tcp", "tls")
+def test_a_client_can_tell_that_an_answer_until_close_was_cut_off(server: Gunicorn) -> None:
+    # A unix socket knows no reset.
+    with server.connect() as sock:
+        sock.sendall(b"GET /fail HTTP/1.0\r\n\r\n")
+        with pytest.raises((ConnectionResetError, ssl.SSLError)):
+            read_all(sock)
+
+
+@on("tcp")
+def test_a_client_that_resets_its_connection_troubles_nobody(server: Gunicorn) -> None:
+    with server.connect() as sock:
+        sock.sendall(GET % b"/download")
+        sock.recv(1000)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert server.ask("/") == b"hello"
+
+
+# Memory: the highest the worker's resident size gets, above what it was at rest.
+
+
+def resident_mib(pid: str, name: str) -> int:
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():  # no Linux: the size now has to do for the highest
+        return int(subprocess.check_output(["ps", "-o", "rss=", "-p", pid])) // 1024
+    match = re.search(rf"{name}:\s+(\d+) kB", status.read_text())
+    assert match is not None
+    return int(match[1]) // 1024
+
+
+def growth_mib(server: Gunicorn, load: Callable[[socket.socket], None]) -> int:
+    with server.connect() as sock:  # what is bought once is not growth
+        sock.sendall(GET % b"/" * 1000)
+        sock.recv(65536)
+    pid = server.ask("/pid").decode()
+    rest = resident_mib(pid, "VmRSS")
+    clear = Path(f"/proc/{pid}/clear_refs")
+    if clear.exists():
+        clear.write_text("5")  # the highest begins anew
+    with server.connect() as sock:
+        load(sock)
+    return resident_mib(pid, "VmHWM") - rest
+
+
+def upload(sock: socket.socket) -> None:
+    block = b"x" * MIB
+    sock.sendall(b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % 2**30)
+    for _ in range(1024):
+        sock.sendall(block)
+    assert read_until(sock, b"%d" % 2**30)
+
+
+def download(sock: socket.socket) -> None:
+    sock.sendall(GET % b"/download")
+    size = 0
+    buffer = memoryview(bytearray(MIB))
+    rounds = 0
+    while size < 2**30:
+        size += sock.recv_into(buffer)
+        rounds += 1
+        if rounds % 64 == 0:
+            time.sleep(0.002)  # the slow client this is about
+
+
+def burst(sock: socket.socket) -> None:
+    sock.sendall(GET % b"/" * 10_000)
+    size = 0
+    while size < 10_000 * len(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"):
+        size += len(sock.recv(MIB))
+
+
+@on("tcp", "unix")
+@pytest.mark.parametrize("load", [upload, download, burst])
+def test_memory_stays_near_rest(server: Gunicorn, load: Callable[[socket.socket], None]) -> None:
+    assert growth_mib(server, load) <= 8
+
+
+@on("tls")
+def test_memory_stays_near_rest_for_a_burst_over_tls(server: Gunicorn) -> None:
+    assert growth_mib(server, burst) <= 8
