@@ -8,7 +8,6 @@ import socket
 import ssl
 import struct
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,65 +15,28 @@ from typing import Any
 
 import pytest
 
+from tests.support.certificates import Certificates
+from tests.support.gunicorn import DEADLINE_S, start_gunicorn
 from tests.support.served import read_answers
 
 GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
 MIB = 1024 * 1024
-DEADLINE_S = 60
-ROOT = Path(__file__).resolve().parents[2]
 
 
-class Gunicorn:
+class Server:
     """A gunicorn with one worker that serves http_app."""
 
-    def __init__(self, kind: str, loop: str, tmp_path: Path) -> None:
-        self._kind = kind
-        self._log = tmp_path / "log"
-        bind = f"unix:{tmp_path}/socket" if kind == "unix" else "127.0.0.1:0"
-        command = [sys.executable, "-m", "gunicorn", "tests.integration.http_app:app", "--worker-class", "gasgi.Worker"]
-        command += [
-            "--bind",
-            bind,
-            "--log-file",
-            str(self._log),
-            "--worker-tmp-dir",
-            str(tmp_path),
-            "--keep-alive",
-            "20",
-        ]
-        command += ["--config", str(tmp_path / "gunicorn.conf.py")]
-        (tmp_path / "gunicorn.conf.py").write_text(f"asgi_loop = {loop!r}\n")
-        if kind == "tls":
-            make_certificate(tmp_path)
-            command += ["--certfile", str(tmp_path / "cert.pem"), "--keyfile", str(tmp_path / "key.pem")]
-        self._process = subprocess.Popen(command, cwd=ROOT)
-        self._address: Any = f"{tmp_path}/socket"
-        text = self._wait_for_log(r"gasgi [0-9]")
-        if kind != "unix":
-            match = re.search(r"Listening at: https?://127\.0\.0\.1:(\d+)", text)
-            assert match is not None, text
-            self._address = ("127.0.0.1", int(match[1]))
-
-    def _wait_for_log(self, pattern: str) -> str:
-        deadline = time.monotonic() + DEADLINE_S
-        while time.monotonic() < deadline:
-            text = self._log.read_text() if self._log.exists() else ""
-            if re.search(pattern, text):
-                return text
-            assert self._process.poll() is None, text
-            time.sleep(0.02)  # for another process; nothing here to wait on
-        raise AssertionError(f"{pattern} is not in the log: {text}")
+    def __init__(self, address: Any, tls: ssl.SSLContext | None) -> None:
+        self._address = address
+        self._tls = tls
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[socket.socket]:
-        sock = socket.socket(socket.AF_UNIX if self._kind == "unix" else socket.AF_INET)
+        sock = socket.socket(socket.AF_UNIX if isinstance(self._address, str) else socket.AF_INET)
         sock.settimeout(DEADLINE_S)
         sock.connect(self._address)
-        if self._kind == "tls":
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            sock = context.wrap_socket(sock, suppress_ragged_eofs=False)
+        if self._tls is not None:
+            sock = self._tls.wrap_socket(sock, server_hostname="localhost", suppress_ragged_eofs=False)
         with sock:
             yield sock
 
@@ -82,19 +44,6 @@ class Gunicorn:
         with self.connect() as sock:
             sock.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") % path.encode())
             return read_answers(read_all(sock), [], True)[0].body
-
-    def stop(self) -> None:
-        self._process.terminate()
-        assert self._process.wait(DEADLINE_S) == 0
-        log = self._log.read_text()
-        assert log.count("Traceback") == log.count("ValueError: meant"), log
-
-
-def make_certificate(path: Path) -> None:
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
-    subprocess.run(
-        [*command.split(), "-keyout", "key.pem", "-out", "cert.pem"], cwd=path, check=True, capture_output=True
-    )
 
 
 def read_all(sock: socket.socket) -> bytes:
@@ -121,14 +70,26 @@ def on(*kinds: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gunicorn]:
-    server = Gunicorn(*request.param, tmp_path_factory.mktemp("server"))
-    yield server
-    server.stop()
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
+) -> Iterator[Server]:
+    kind, loop = request.param
+    directory = tmp_path_factory.mktemp("server")
+    bind = f"unix:{directory}/socket" if kind == "unix" else "127.0.0.1:0"
+    options = ["--keep-alive", "20"]
+    if kind == "tls":
+        options += ["--certfile", certificates.cert, "--keyfile", certificates.key]
+    app = "tests.integration.http_app:app"
+    with start_gunicorn(directory, app, *options, bind=bind, loop=loop) as gunicorn:
+        gunicorn.wait_for_workers()
+        address = bind.removeprefix("unix:") if kind == "unix" else gunicorn.address
+        yield Server(address, certificates.client_context() if kind == "tls" else None)
+        log = gunicorn.stop()
+    assert log.count("Traceback") == log.count("ValueError: meant"), log
 
 
 @on("tcp", "unix", "tls")
-def test_a_burst_is_answered_in_order_and_the_connection_kept(server: Gunicorn) -> None:
+def test_a_burst_is_answered_in_order_and_the_connection_kept(server: Server) -> None:
     with server.connect() as sock:
         for _ in range(2):
             sock.sendall(GET % b"/" * 500)
@@ -139,7 +100,7 @@ def test_a_burst_is_answered_in_order_and_the_connection_kept(server: Gunicorn) 
 
 
 @on("tcp", "unix")
-def test_a_refusal_reaches_a_client_that_goes_on_sending(server: Gunicorn) -> None:
+def test_a_refusal_reaches_a_client_that_goes_on_sending(server: Server) -> None:
     # A plain close with unread bytes would reset the connection, and the answer with it.
     with server.connect() as sock:
         sock.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n" + b"x" * 100_000)
@@ -150,7 +111,7 @@ def test_a_refusal_reaches_a_client_that_goes_on_sending(server: Gunicorn) -> No
 
 
 @on("tcp", "unix")
-def test_a_half_closed_client_gets_its_answers(server: Gunicorn) -> None:
+def test_a_half_closed_client_gets_its_answers(server: Server) -> None:
     with server.connect() as sock:
         sock.sendall(GET % b"/" * 3)
         sock.shutdown(socket.SHUT_WR)
@@ -158,7 +119,7 @@ def test_a_half_closed_client_gets_its_answers(server: Gunicorn) -> None:
 
 
 @on("tcp", "unix", "tls")
-def test_a_client_can_tell_that_a_chunked_answer_was_cut_off(server: Gunicorn) -> None:
+def test_a_client_can_tell_that_a_chunked_answer_was_cut_off(server: Server) -> None:
     with server.connect() as sock:
         sock.sendall(GET % b"/fail")
         (answer,) = read_answers(read_all(sock), [], True)
@@ -166,7 +127,7 @@ def test_a_client_can_tell_that_a_chunked_answer_was_cut_off(server: Gunicorn) -
 
 
 @on("tcp", "tls")
-def test_a_client_can_tell_that_an_answer_until_close_was_cut_off(server: Gunicorn) -> None:
+def test_a_client_can_tell_that_an_answer_until_close_was_cut_off(server: Server) -> None:
     # A unix socket knows no reset.
     with server.connect() as sock:
         sock.sendall(b"GET /fail HTTP/1.0\r\n\r\n")
@@ -175,7 +136,7 @@ def test_a_client_can_tell_that_an_answer_until_close_was_cut_off(server: Gunico
 
 
 @on("tcp")
-def test_a_client_that_resets_its_connection_troubles_nobody(server: Gunicorn) -> None:
+def test_a_client_that_resets_its_connection_troubles_nobody(server: Server) -> None:
     with server.connect() as sock:
         sock.sendall(GET % b"/download")
         sock.recv(1000)
@@ -195,7 +156,7 @@ def resident_mib(pid: str, name: str) -> int:
     return int(match[1]) // 1024
 
 
-def growth_mib(server: Gunicorn, load: Callable[[socket.socket], None]) -> int:
+def growth_mib(server: Server, load: Callable[[socket.socket], None]) -> int:
     with server.connect() as sock:  # what is bought once is not growth
         sock.sendall(GET % b"/" * 1000)
         sock.recv(65536)
@@ -238,10 +199,10 @@ def burst(sock: socket.socket) -> None:
 
 @on("tcp", "unix")
 @pytest.mark.parametrize("load", [upload, download, burst])
-def test_memory_stays_near_rest(server: Gunicorn, load: Callable[[socket.socket], None]) -> None:
+def test_memory_stays_near_rest(server: Server, load: Callable[[socket.socket], None]) -> None:
     assert growth_mib(server, load) <= 8
 
 
 @on("tls")
-def test_memory_stays_near_rest_for_a_burst_over_tls(server: Gunicorn) -> None:
+def test_memory_stays_near_rest_for_a_burst_over_tls(server: Server) -> None:
     assert growth_mib(server, burst) <= 8
