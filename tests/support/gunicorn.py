@@ -17,7 +17,7 @@ from typing import TypeVar
 __all__ = ["DEADLINE_S", "Gunicorn", "free_port", "start_gunicorn", "wait_until"]
 
 # Long, because the machines of tests are busy: only a test that fails waits for so long.
-DEADLINE_S = float(os.environ.get("GASGI_TEST_DEADLINE", "40"))
+DEADLINE_S = 40.0
 ROOT = Path(__file__).resolve().parents[2]
 
 T = TypeVar("T")
