@@ -1,0 +1,359 @@
+"""Accepting, sweeping and draining with a loop, a clock and sockets that tests move by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gasgi.runtime import Runtime
+from gasgi.server import ACCEPT_BATCH, Server
+from gasgi.settings import Settings
+from tests.support.fakes import FakeTransport, RecordingLog
+
+
+class FakeListener:
+    """A listening socket: ``waiting`` holds connections, or exceptions that accepting raises."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Any] = []
+        self.is_closed = False
+
+    def fileno(self) -> int:
+        return 99
+
+    def setblocking(self, _: bool) -> None:
+        pass
+
+    def accept(self) -> tuple[Any, Any]:
+        if not self.waiting:
+            raise BlockingIOError(errno.EAGAIN, "nobody waits")
+        found = self.waiting.pop(0)
+        if isinstance(found, OSError):
+            raise found
+        return found, ("192.0.2.1", 50000)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class FakeSocket:
+    family = socket.AF_INET
+    is_closed = False
+
+    def setblocking(self, _: bool) -> None:
+        pass
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class FakeLoop:
+    """A real loop runs the tasks; the clock, the timers and the readers are the test's."""
+
+    def __init__(self, real: asyncio.AbstractEventLoop) -> None:
+        self._real = real
+        self.now = 1000.0
+        self.timers: list[tuple[float, Callable[..., None]]] = []
+        self.reader: tuple[Any, ...] | None = None
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay: float, callback: Callable[..., None]) -> Any:
+        entry = (self.now + delay, callback)
+        self.timers.append(entry)
+        return _Handle(self, entry)
+
+    def add_reader(self, _: int, *callback: Any) -> None:
+        self.reader = callback
+
+    def remove_reader(self, _: int) -> None:
+        self.reader = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def pass_time(self, seconds: float) -> None:
+        """Move the clock and run what is due, in order."""
+        end = self.now + seconds
+        while due := sorted((entry for entry in self.timers if entry[0] <= end), key=lambda entry: entry[0])[:1]:
+            self.timers.remove(due[0])
+            self.now = max(self.now, due[0][0])
+            due[0][1]()
+        self.now = end
+
+    def wake(self) -> None:
+        """The listener is readable."""
+        assert self.reader is not None, "nobody listens"
+        self.reader[0](*self.reader[1:])
+
+
+class _Handle:
+    def __init__(self, loop: FakeLoop, entry: tuple[float, Callable[..., None]]) -> None:
+        self._loop, self._entry = loop, entry
+
+    def cancel(self) -> None:
+        if self._entry in self._loop.timers:
+            self._loop.timers.remove(self._entry)
+
+
+class Bench:
+    """A server with one listener; ``connect`` puts protocols on fake transports unless ``failure`` is set."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.real = asyncio.new_event_loop()
+        self.loop = FakeLoop(self.real)
+        self.log = RecordingLog()
+        self.listener = FakeListener()
+        self.ticks = 0
+        self.failure: BaseException | None = None
+        self.transports: list[FakeTransport] = []
+        self.runtime = Runtime(self.loop, self.app, Settings(**settings), self.log)  # type: ignore[arg-type]
+        self.server = Server(self.runtime, [self.listener], self.connect, None, self.tick)  # type: ignore[list-item]
+
+    async def app(self, scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+
+    def tick(self) -> None:
+        self.ticks += 1
+
+    async def connect(self, factory: Callable[[], Any], accepted: Any, **_: Any) -> tuple[Any, Any]:
+        if self.failure is not None:
+            raise self.failure
+        protocol, transport = factory(), FakeTransport()
+        protocol.connection_made(transport)
+        self.transports.append(transport)
+        return transport, protocol
+
+    def settle(self) -> None:
+        """Run what is ready."""
+
+        async def turns() -> None:
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+        self.real.run_until_complete(turns())
+
+    def arrive(self, *what: Any) -> None:
+        self.listener.waiting += what
+        self.loop.wake()
+        self.settle()
+
+    @property
+    def count(self) -> int:
+        return len(self.runtime.connections)
+
+    def leave(self) -> None:
+        connection = next(iter(self.runtime.connections))
+        connection.connection_lost(None)  # type: ignore[attr-defined]
+        self.settle()
+
+
+@pytest.fixture
+def bench():
+    made = []
+
+    def make(**settings: Any) -> Bench:
+        made.append(Bench(**settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        for task in asyncio.all_tasks(each.real):
+            task.cancel()
+        each.settle()
+        each.real.close()
+
+
+def test_ticks_every_second_and_renews_the_date(bench):
+    it = bench()
+    it.server.start_clock()
+    it.runtime.date_field = b""
+    it.loop.pass_time(3.5)
+    assert it.ticks == 4
+    assert it.runtime.date_field.startswith(b"date: ")
+    assert it.runtime.now == 1003.0
+
+
+def test_deadlines_are_kept_at_least_as_long_as_set(bench):
+    it = bench()
+    swept = []
+
+    class Connection:
+        def sweep(self, now: float) -> None:
+            swept.append(now)
+
+    it.server.start_clock()
+    it.runtime.connections.add(Connection())
+    it.loop.pass_time(2.0)
+    # The time of the tick before: a deadline set from it just before this tick would otherwise be a second short.
+    assert swept == [1000.0, 1001.0]
+
+
+def test_takes_a_batch_and_leaves_the_rest_to_others(bench):
+    it = bench()
+    it.server.start_accepting()
+    it.arrive(*(FakeSocket() for _ in range(ACCEPT_BATCH + 3)))
+    assert it.count == ACCEPT_BATCH
+    it.loop.wake()
+    it.settle()
+    assert it.count == ACCEPT_BATCH + 3
+
+
+def test_pauses_at_worker_connections_and_goes_on_when_one_leaves(bench):
+    it = bench(worker_connections=2)
+    it.server.start_accepting()
+    it.arrive(FakeSocket(), FakeSocket(), FakeSocket())
+    assert it.count == 2
+    assert it.loop.reader is None
+    it.leave()
+    it.loop.wake()
+    it.settle()
+    assert it.count == 2
+    assert it.listener.waiting == []
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS])
+def test_a_lack_of_descriptors_pauses_until_the_next_tick_and_is_told_once_a_minute(bench, number):
+    it = bench()
+    it.server.start_clock()
+    it.server.start_accepting()
+    for _ in range(30):
+        it.arrive(OSError(number, "too many"))
+        assert it.loop.reader is None
+        it.loop.pass_time(1.0)
+        assert it.loop.reader is not None
+    assert len(it.log.levels("warning")) == 1
+    assert "ulimit -n" in it.log.levels("warning")[0]
+    it.loop.pass_time(60.0)
+    it.arrive(OSError(number, "too many"))
+    assert len(it.log.levels("warning")) == 2
+
+
+def test_an_unforeseen_error_of_accept_pauses_as_well(bench):
+    it = bench()
+    it.server.start_clock()
+    it.server.start_accepting()
+    it.arrive(OSError(errno.EINVAL, "Invalid argument"))
+    assert it.loop.reader is None
+    assert it.log.levels("warning") == ["Accepting pauses, a second at a time: Invalid argument"]
+
+
+@pytest.mark.parametrize("number", [errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.EHOSTUNREACH])
+def test_a_client_lost_before_it_was_accepted_stops_nobody(bench, number):
+    it = bench()
+    it.server.start_accepting()
+    it.arrive(OSError(number, "lost"), FakeSocket())
+    assert it.count == 1
+    assert it.log.lines == []
+
+
+@pytest.mark.parametrize("failure", [ConnectionResetError("gone"), asyncio.TimeoutError()])
+def test_a_connection_that_does_not_come_up_is_one_line_and_closed(bench, failure):
+    it = bench()
+    it.failure = failure
+    it.server.start_accepting()
+    accepted = FakeSocket()
+    it.arrive(accepted)
+    assert accepted.is_closed
+    assert len(it.log.lines) == 1
+    assert it.log.levels("info")[0].startswith("No connection with 192.0.2.1: ")
+
+
+def test_stopping_takes_what_waits_and_closes_the_listeners(bench):
+    it = bench(worker_connections=5)
+    it.server.start_accepting()
+    it.listener.waiting = [FakeSocket() for _ in range(7)]
+    it.server.stop_accepting()
+    it.settle()
+    assert it.count == 5
+    assert it.listener.is_closed
+    assert it.loop.reader is None
+    it.leave()
+    assert it.loop.reader is None, "accepting began anew after the stop"
+
+
+def drain(it: Bench, seconds: float, should_hurry: Callable[[], bool] = lambda: False) -> None:
+    """Drain while the clock runs with every turn of the loop."""
+
+    async def run() -> None:
+        task = asyncio.ensure_future(it.server.drain(it.loop.now + seconds, 0.5, should_hurry))
+        while not task.done():
+            it.loop.pass_time(0.05)
+            await asyncio.sleep(0.001)
+        await task
+
+    it.real.run_until_complete(run())
+
+
+def test_draining_closes_idle_connections_and_ticks_on(bench):
+    it = bench()
+    it.server.start_clock()
+    it.server.start_accepting()
+    it.arrive(FakeSocket())
+    it.loop.pass_time(5.0)
+    ticks = it.ticks
+    (transport,) = it.transports
+    transport.close = lambda: it.leave_later(transport)  # type: ignore[attr-defined]
+    it.leave_later = lambda _: it.real.call_soon(next(iter(it.runtime.connections)).connection_lost, None)  # type: ignore[attr-defined]
+    drain(it, 30.0)
+    assert it.count == 0
+    assert it.ticks > ticks
+    assert it.log.levels("warning") == []
+
+
+def test_draining_aborts_what_is_left_at_the_deadline(bench):
+    it = bench()
+    it.server.start_clock()
+    aborted = []
+
+    class Endless:
+        def sweep(self, now: float) -> None: ...
+
+        def drain(self) -> None: ...
+
+        def abort(self) -> None:
+            aborted.append(it.loop.now)
+            it.runtime.forget(self)
+
+    it.runtime.connections.add(Endless())
+    began = it.loop.now
+    drain(it, 10.0)
+    assert len(aborted) == 1
+    assert 10.0 <= aborted[0] - began < 12.0
+    assert "did not end in time" in it.log.levels("warning")[0]
+
+
+def test_draining_hurries_when_told(bench):
+    it = bench()
+    it.server.start_clock()
+
+    class Endless:
+        def sweep(self, now: float) -> None: ...
+
+        def drain(self) -> None: ...
+
+        def abort(self) -> None:
+            it.runtime.forget(self)
+
+    it.runtime.connections.add(Endless())
+    began = it.loop.now
+    drain(it, 1000.0, lambda: it.loop.now > began + 2.0)
+    assert it.loop.now - began < 5.0
+
+
+def test_a_connection_that_comes_up_while_draining_is_told(bench):
+    it = bench()
+    it.server.start_accepting()
+    it.runtime.is_draining = True
+    it.arrive(FakeSocket())
+    (connection,) = it.runtime.connections
+    it.server.start_clock()
+    it.loop.pass_time(4.0)
+    assert it.transports[0].is_closing(), "it would have kept the worker for gasgi_first_byte_timeout_s"
+    assert connection in it.runtime.connections
