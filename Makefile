@@ -151,8 +151,8 @@ docs-serve: $(VENV)/.installed $(VENV)/.group-docs
 
 # In an environment of their own, since benchmarks/requirements.txt names every version.
 BENCH := VENV=.venv-bench
-.PHONY: bench bench-quick bench-regress bench-environment
-bench bench-quick bench-regress:
+.PHONY: bench bench-quick bench-regress tuning bench-environment
+bench bench-quick bench-regress tuning:
 	@$(MAKE) --no-print-directory $(BENCH) $@-here
 
 bench-environment: compile $(VENV)/.benchmarks
@@ -172,6 +172,10 @@ bench-quick-here: bench-environment
 bench-regress: ## compare with a commit: make bench-regress BASE=origin/main
 bench-regress-here: bench-environment
 	$(PY) benchmarks/regress.py --base $(or $(BASE),origin/main)
+
+tuning: ## the experiments of docs/tuning.md, five minutes (needs wrk and nginx)
+tuning-here: bench-environment
+	$(PY) benchmarks/tuning/run.py
 
 .PHONY: clean
 clean: ## remove everything that was built here
