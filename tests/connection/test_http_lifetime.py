@@ -123,7 +123,7 @@ def test_drain_lets_the_work_in_progress_end_and_then_closes(serve: Serve, state
 
 
 def test_drain_closes_an_idle_connection_at_once(serve: Serve) -> None:
-    served = serve(hello)
+    served = serve(hello, Settings(keep_alive_s=20))
     served.send(GET)
     served.pass_time(2.1)
     served.runtime.is_draining = True
