@@ -91,6 +91,10 @@ fuzz-long: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## ten minutes of it
 autobahn: compile $(VENV)/.group-test $(VENV)/.group-autobahn ## the Autobahn WebSocket cases, compiled and pure
 	$(PY) tests/autobahn/run.py
 
+.PHONY: autobahn-part
+autobahn-part: compile $(VENV)/.group-test $(VENV)/.group-autobahn ## 1 to 10 of them, and a sample of 12 and 13
+	$(PY) tests/autobahn/run.py --cases '?.*,10.*,12.?.1,12.?.6,13.?.1,13.?.6'
+
 # ---- lint ----
 
 .PHONY: lint lint-style lint-types lint-cython
