@@ -290,3 +290,9 @@ def test_the_experiments_ask_what_the_example_answers():
     experiments = (ROOT / "benchmarks" / "tuning" / "experiments.py").read_text()
     asked = set(re.findall(r'(?:path|beside)="(/[a-z]*)', experiments)) | {"/"}
     assert asked <= set(done.stdout.split())
+
+
+def test_numbers_of_the_readme_are_those_of_the_newest_results():
+    code = "import readme_results as r; import sys; sys.exit(r.part() != r.written())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts", check=False)
+    assert done.returncode == 0, "run python scripts/readme_results.py"
