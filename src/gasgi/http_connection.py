@@ -129,7 +129,12 @@ class HttpConnection(HttpWriter):
     def eof_received(self) -> bool:
         self._is_eof = True
         if self._phase != REQUEST:
-            self._close()
+            if self._phase != CLOSED:
+                self._close()
+            return False
+        if self._body is not None:
+            # RFC 9112, 8: the request can never be whole; the app learns of it from the end of the connection.
+            self._set_write_deadline()
             return False
         # The client may only have shut its side (RFC 9112, 9.6): it gets an answer that is ready in the grace period.
         exchange = self._exchange

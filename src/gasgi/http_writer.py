@@ -332,10 +332,13 @@ class HttpWriter(HttpStream):
                 self._put(piece)
                 self._flush()
                 await self._gate.wait()
-        except ConnectionError as exc:
-            # sendfile hears of it before the transport does.
+        except ConnectionError:
+            # sendfile hears of it before the transport does; wait() raises when that has told everybody.
             self._transport.abort()
-            raise ClientDisconnected("the client left before the answer was sent") from exc
+            if not self._gate.is_lost:
+                self._gate.pause()
+            await self._gate.wait()
+            raise
         except BaseException:
             if self._exchange is exchange and not self._gate.is_lost:
                 self._cut_off()

@@ -32,7 +32,8 @@ def count_faults(mode: str) -> int:
 
 
 @pytest.mark.parametrize(
-    "environ", [{"MALLOC_TRIM_THRESHOLD_": "1"}, {"MALLOC_ARENA_MAX": "2"}, {"GLIBC_TUNABLES": "glibc.malloc.top_pad=1"}]
+    "environ",
+    [{"MALLOC_TRIM_THRESHOLD_": "1"}, {"MALLOC_ARENA_MAX": "2"}, {"GLIBC_TUNABLES": "glibc.malloc.top_pad=1"}],
 )
 def test_leaves_an_operators_own_choice_alone(environ):
     assert keep_freed_memory(environ) is False
