@@ -1,0 +1,33 @@
+"""Quart: JSON, a streamed answer, an upload read in pieces, a WebSocket."""
+
+from quart import Quart, request, websocket
+
+app = Quart(__name__)
+
+
+@app.post("/json")
+async def json():
+    return {"got": await request.get_json()}
+
+
+@app.get("/stream")
+async def stream():
+    async def numbers():
+        for number in range(100):
+            yield b"%d," % number
+
+    return numbers(), 200, {"content-type": "text/plain"}
+
+
+@app.post("/size")
+async def size():
+    total = 0
+    async for piece in request.body:
+        total += len(piece)
+    return str(total)
+
+
+@app.websocket("/ws")
+async def ws():
+    while True:
+        await websocket.send("quart " + await websocket.receive())

@@ -1,0 +1,37 @@
+"""FastAPI."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+from websockets.sync.client import connect
+
+from tests.frameworks.sites import Site
+
+APP = "fastapi_app:app"
+
+
+def test_validates_and_works_in_the_background(client: httpx.Client) -> None:
+    assert client.post("/items/3", json={"name": "a", "price": 2.5}).json() == {"number": 3, "total": 7.5}
+    assert client.post("/items/x", json={"name": "a"}).status_code == 422
+    events = client.get("/events").json()
+    assert events[0] == "startup"
+    assert "made a" in events
+
+
+def test_takes_a_file(client: httpx.Client) -> None:
+    answer = client.post("/upload", data={"label": "x"}, files={"file": ("name", bytes(2_000_000))})
+    assert answer.json() == {"label": "x", "size": 2_000_000}
+
+
+def test_talks_over_a_websocket(client: httpx.Client, site: Site) -> None:
+    with connect(site.ws + "/ws", ssl=site.context) as socket:
+        socket.send('{"a": 1}')
+        assert json.loads(socket.recv()) == {"pool": "of connections", "got": {"a": 1}}
+        socket.close(4321)
+    for _ in range(1000):
+        if "left with 4321" in client.get("/events").json():
+            break
+    else:
+        raise AssertionError("the app did not hear of the close")
