@@ -8,18 +8,19 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.frameworks.sites import FRONTS, Authority, Site, open_site
+from tests.frameworks.sites import FRONTS, Site, open_site
+from tests.support.certificates import Certificates, make_certificates
 
 
 @pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="module", params=FRONTS)
-def site(request: Any, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(request: Any, certificates: Certificates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
-    with open_site(request.module.APP, request.param, authority, folder) as site:
+    with open_site(request.module.APP, request.param, certificates, folder) as site:
         yield site
 
 

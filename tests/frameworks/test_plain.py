@@ -9,7 +9,8 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from tests.frameworks.sites import Authority, Site, open_site
+from tests.frameworks.sites import Site, open_site
+from tests.support.certificates import Certificates
 
 APP = "plain:app"
 
@@ -29,6 +30,6 @@ def test_echoes_over_a_websocket(site: Site) -> None:
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_serves_asgi_2(authority: Authority, tmp_path: Path, loop: Any) -> None:
-    with open_site("double:app", "tcp", authority, tmp_path, loop) as site:
+def test_serves_asgi_2(certificates: Certificates, tmp_path: Path, loop: Any) -> None:
+    with open_site("double:app", "tcp", certificates, tmp_path, loop) as site:
         assert httpx.get(site.http + "/path").text == "/path"

@@ -83,5 +83,5 @@ async def serve(
         yield Served(runtime, log, listener.getsockname())
     finally:
         server.stop_accepting()
-        await server.drain(0.0, lambda: True)
+        await server.drain(0.0, 1.0, lambda: True)
         server.stop_clock()
