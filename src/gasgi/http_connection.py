@@ -567,7 +567,11 @@ class HttpConnection(HttpWriter):
         if self._is_eof:
             self._close()
         elif not self._is_tls and self._transport.can_write_eof():
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:
+                # The client has reset the connection, and the loop has yet to say so.
+                self._transport.abort()
 
     def _close(self) -> None:
         self._phase = CLOSED

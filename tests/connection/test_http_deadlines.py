@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -236,6 +237,17 @@ def test_lingering_reads_away_for_a_bounded_time(serve: Serve, settings: Setting
     assert not served.is_closed
     served.pass_time(1.1)
     assert served.is_closed
+
+
+def test_lingering_ends_when_the_client_is_gone_already(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_eof() -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    served = serve(big(5, (b"connection", b"close")))
+    monkeypatch.setattr(served.transport, "write_eof", write_eof)
+    served.send(GET + GET)
+    assert served.transport.is_lost
+    assert (served.answer().status, served.errors) == (200, [])
 
 
 def test_lingering_ends_when_the_client_closes(serve: Serve, settings: Settings) -> None:
