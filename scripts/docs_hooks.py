@@ -15,6 +15,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 # In a line of its own on a page: the newest report of the benchmarks goes there.
 MARK = "<!-- the newest benchmark report -->"
 LINK = re.compile(r"(!?)\[([^\]]+)\]\((?!https?:|#)([^)\s]+)\)")
+LONG_CODE = re.compile(r"(?<=[ >])<code>(\w[\w,/ .-]{35,})</code>")
 FETCHED = re.compile(
     r"<(?:script|img|iframe)[^>]+src=[\"']?(?:https?:)?//|<link(?=[^>]+rel=[\"']?stylesheet)[^>]+href=[\"']?(?:https?:)?//"
 )
@@ -45,6 +46,15 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         text = (ROOT / OUTSIDE[source]).read_text()
         return LINK.sub(_relink, text)
     return markdown
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
+    """Let long names in tables be cut behind an underscore or a comma, and nowhere else."""
+
+    def cut(match: re.Match[str]) -> str:
+        return '<code class="long">' + re.sub("([_,])", r"\1<wbr>", match[1]) + "</code>"
+
+    return LONG_CODE.sub(cut, html)
 
 
 def on_post_build(config: Any) -> None:
