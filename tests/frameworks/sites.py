@@ -1,4 +1,4 @@
-"""Serve an application of ``apps`` by gunicorn, with nginx in front of it on request; everything ends with the block."""
+"""Serve an application of ``apps`` by gunicorn, behind nginx on request; everything ends with the block."""
 
 from __future__ import annotations
 
