@@ -15,6 +15,7 @@ from typing import Any
 
 from gasgi._accel import HeadParser, RequestHead
 from gasgi.errors import RequestError
+from gasgi.flow import resume_reading
 from gasgi.http_exchange import HttpExchange
 from gasgi.http_writer import FLUSH_BYTES, HttpWriter
 from gasgi.message_body import ChunkedBody, LengthBody
@@ -328,7 +329,7 @@ class HttpConnection(HttpWriter):
         runtime.connections.add(connection)
         self._transport.set_protocol(connection)
         if self._is_reading_paused:
-            self._transport.resume_reading()
+            resume_reading(self._runtime.loop, self._transport)
         if not self._gate.is_open:
             connection.pause_writing()
         connection.start(leftover)
@@ -441,7 +442,7 @@ class HttpConnection(HttpWriter):
     def _resume_reading(self) -> None:
         self._is_reading_paused = False
         if not self._transport.is_closing():
-            self._transport.resume_reading()
+            resume_reading(self._runtime.loop, self._transport)
 
     # For the writing half
 

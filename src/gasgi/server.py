@@ -176,7 +176,8 @@ class Server:
                 proxied = await receive_proxy_header(
                     self._loop, accepted, settings.proxy_protocol, settings.proxy_header_timeout_s
                 )
-            _, connection = await self._connect(lambda: HttpConnection(runtime, proxied), accepted, **options)
+            connection = HttpConnection(runtime, proxied)
+            await self._connect(lambda: connection, accepted, **options)
             if runtime.is_draining and connection in runtime.connections:
                 connection.drain()
         except (OSError, asyncio.TimeoutError, RequestError) as exc:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gasgi._accel import encode_chunk, encode_frame, encode_frame_header, encode_response_head
 from gasgi.awaitables import DONE
 from gasgi.errors import ClientDisconnected, FrameError
-from gasgi.flow import WriteGate
+from gasgi.flow import WriteGate, resume_reading
 from gasgi.ws_deflate import Deflater, Inflater
 from gasgi.ws_frames import FrameDecoder, Opcode, encode_close
 from gasgi.ws_handshake import Handshake, encode_accept
@@ -383,7 +383,7 @@ class WebSocketConnection(WebSocketStream):
         if self._is_reading_paused and not self._transport.is_closing():
             self._is_reading_paused = False
             self._heard_at = self._runtime.now
-            self._transport.resume_reading()
+            resume_reading(self._runtime.loop, self._transport)
 
     # --- writing ---
 
