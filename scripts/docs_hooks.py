@@ -15,7 +15,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 # In a line of its own on a page: the newest report of the benchmarks goes there.
 MARK = "<!-- the newest benchmark report -->"
 LINK = re.compile(r"(!?)\[([^\]]+)\]\((?!https?:|#)([^)\s]+)\)")
-LONG_CODE = re.compile(r"(?<=[ >])<code>(\w[\w,/ .-]{35,})</code>")
+LONG_CODE = re.compile(r"(?<=[ >])<code>(\w[\w,/ .-]{24,})</code>")
 FETCHED = re.compile(
     r"<(?:script|img|iframe)[^>]+src=[\"']?(?:https?:)?//|<link(?=[^>]+rel=[\"']?stylesheet)[^>]+href=[\"']?(?:https?:)?//"
 )
