@@ -31,8 +31,8 @@ __all__ = [
     "encode_frame",
     "encode_frame_header",
     "encode_response_head",
-    "join_message",
     "implementation",
+    "join_message",
     "unmask",
     "unmask_text",
 ]

@@ -20,7 +20,7 @@ class Finished:
         self.value = value
 
     def __await__(self) -> Generator[Any, None, Any]:
-        return self  # type: ignore[return-value]  # has all that ``await`` uses of a generator
+        return self
 
     def __iter__(self) -> Finished:
         return self

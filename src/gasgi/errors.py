@@ -6,7 +6,7 @@ __all__ = ["ASGIMisuse", "ClientDisconnected", "FrameError", "RequestError", "Se
 
 
 class RequestError(Exception):
-    """A request that must be refused: ``status``, ``reason`` and ``fields`` are the answer, ``detail`` is for the log."""
+    """A request that must be refused: ``status``, ``reason`` and ``fields`` answer it, ``detail`` is for the log."""
 
     def __init__(
         self, status: int, reason: str, detail: str = "", fields: tuple[tuple[bytes, bytes], ...] = ()
@@ -46,7 +46,7 @@ class SettingError(ValueError):
 
 
 def comes_from_departure(exc: BaseException | None) -> bool:
-    """Whether ``exc`` only tells that the client left: frameworks re-raise ClientDisconnected as an error of their own."""
+    """Whether ``exc`` only tells that the client left: frameworks wrap ClientDisconnected in errors of their own."""
     seen = 0
     while exc is not None and seen < 16:
         if isinstance(exc, ClientDisconnected):

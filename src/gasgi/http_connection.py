@@ -327,7 +327,7 @@ class HttpConnection(HttpWriter):
         self._head = None
         runtime.connections.discard(self)
         runtime.connections.add(connection)
-        self._transport.set_protocol(connection)
+        self._transport.set_protocol(connection)  # type: ignore[arg-type]  # a protocol by its methods alone
         if self._is_reading_paused:
             resume_reading(self._runtime.loop, self._transport)
         if not self._gate.is_open:
@@ -336,8 +336,7 @@ class HttpConnection(HttpWriter):
 
     def _feed_body(self, data: bytes) -> bytes:
         """Give the body its part of ``data``; return what lies behind the body."""
-        body = self._body
-        assert body is not None
+        body: LengthBody | ChunkedBody = self._body  # type: ignore[assignment]  # called while there is one
         try:
             piece = body.feed(data)
         except RequestError as exc:

@@ -138,7 +138,7 @@ class HttpExchange:
         return self._receive_later()
 
     def send(self, message: dict[str, Any]) -> Awaitable[None]:
-        """ASGI send. Raises ASGIMisuse for an event that is not allowed now, ClientDisconnected when the client left."""
+        """ASGI send; raise ASGIMisuse for an event that is not allowed now, ClientDisconnected when the client left."""
         if type(message) is not dict:
             message = _checked_event(message)
         kind = message.get("type")

@@ -243,9 +243,8 @@ class HttpWriter(HttpStream):
             lines += b"connection: close\r\n"
         elif is_old:
             lines += b"connection: keep-alive\r\n"
-        head = self._held_head
+        head: bytes = self._held_head  # type: ignore[assignment]  # prepared before any piece of the body
         self._held_head = None
-        assert head is not None
         if self._framing == NO_BODY:
             self._put(join_message(head, lines, b""))
         elif self._framing == CHUNKED:

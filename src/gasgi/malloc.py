@@ -1,7 +1,7 @@
 """Tell glibc's allocator to keep what a worker frees instead of handing it back to the kernel at once.
 
-Bodies of 64 KiB and more are bought and freed with every request. By default the top of the heap goes back to the kernel
-each time, and every page of the next body is a page fault: 40 % of the CPU time of a 64 KiB POST.
+Bodies of 64 KiB and more are bought and freed with every request. By default the top of the heap goes back to the
+kernel each time, and every page of the next body is a page fault: 40 % of the CPU time of a 64 KiB POST.
 """
 
 from __future__ import annotations

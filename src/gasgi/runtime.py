@@ -76,7 +76,7 @@ class Runtime:
         self.log = log
         self.observer = observer  # None when no access log, no statsd and no request hook wants to hear of requests
         self.base_context = contextvars.copy_context()
-        # Asked for directly, a task costs a quarter less than through the loop, which would only add the app's own factory.
+        # A task made directly costs a quarter less than one made by the loop, which would only add the app's factory.
         self.has_task_factory = False
         self.proxy: ProxyPolicy | None = None  # None when nobody in front is trusted to speak for the client
         self.head_limits = HeadLimits(
@@ -87,7 +87,9 @@ class Runtime:
             permit_version=settings.permit_unconventional_http_version,
             casefold_method=settings.casefold_http_method,
         )
-        self.tls_info: Callable[[Any], dict[str, Any]] | None = None  # from a transport's ssl_object to the ASGI extension
+        self.tls_info: Callable[[Any], dict[str, Any]] | None = (
+            None  # from a transport's ssl_object to the ASGI extension
+        )
         self.keep_alive_s = settings.keep_alive_s
         self.limit_concurrency = settings.limit_concurrency
         # None when the lifespan is off or the app does not take part: the scope then has no "state".
@@ -110,7 +112,7 @@ class Runtime:
     def spawn(self, coro: Coroutine[Any, Any, None], may_run_now: bool) -> asyncio.Task[None]:
         """Run ``coro`` in a task with a fresh copy of the worker's context.
 
-        Its first step runs at once when ``may_run_now`` and Python can (3.12); never ask for that from within another task.
+        Its first step runs at once when ``may_run_now`` and Python can (3.12); not to be asked for within another task.
         """
         context = self.base_context.copy()
         if self.has_task_factory or not HAS_TASK_CONTEXT:

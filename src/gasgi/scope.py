@@ -1,4 +1,4 @@
-"""Build ASGI scopes from a parsed head. Every mutable value is the request's own: middleware may change what it gets."""
+"""Build ASGI scopes from a parsed head. Every mutable value is the request's own: middleware may change it."""
 
 from __future__ import annotations
 

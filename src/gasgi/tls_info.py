@@ -26,7 +26,7 @@ _find_certificate = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICA
 
 
 class TlsInfo:
-    """Call it with a transport's ``ssl_object``. ``certfile`` is the chain the context was made from, None when that is not known."""
+    """Call it with a transport's ``ssl_object``; ``certfile`` is the chain of the context, None when not known."""
 
     def __init__(self, context: ssl.SSLContext, certfile: str | None) -> None:
         self._context = context

@@ -370,7 +370,10 @@ class WebSocketConnection(WebSocketStream):
         if transport.can_write_eof():
             # Closing with unread bytes resets the connection, and the peer might never see the close frame.
             self._end_by = self._runtime.now + _LINGER_S
-            transport.write_eof()
+            try:
+                transport.write_eof()
+            except OSError:
+                transport.abort()  # the client has reset the connection, and the loop has yet to say so
         else:
             self._end()
 
