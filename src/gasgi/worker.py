@@ -88,8 +88,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         try:
             if self._refusal is not None:
                 raise self._refusal
-            # Before privileges are dropped: the key may be readable by root alone.
+            # Before privileges are dropped: key and certificate may be readable by root alone.
             self._ssl_context = make_ssl_context(self.cfg)
+            self._tls_info = self._make_tls_info()
         except SettingError as exc:
             self.log.error("%s", exc)
             raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
@@ -242,12 +243,15 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         runtime.on_quota = self._on_quota
         if self.settings.max_requests:
             runtime.max_requests = self.max_requests  # with its jitter
-        if self._ssl_context is not None:
-            hook = self.cfg.settings["ssl_context"]
-            # A hook may have loaded another certificate.
-            certfile = self.cfg.certfile if hook.get() is hook.default else None
-            runtime.tls_info = TlsInfo(self._ssl_context, certfile)
+        runtime.tls_info = self._tls_info
         return runtime
+
+    def _make_tls_info(self) -> TlsInfo | None:
+        if self._ssl_context is None:
+            return None
+        hook = self.cfg.settings["ssl_context"]
+        # A hook may have loaded another certificate.
+        return TlsInfo(self._ssl_context, self.cfg.certfile if hook.get() is hook.default else None)
 
     def _make_server(self, runtime: Runtime) -> Server:
         listeners = [listener.sock for listener in self.sockets]

@@ -10,6 +10,7 @@ import stat
 import sys
 from pathlib import Path
 
+import gunicorn
 import pytest
 
 from tests.support.gunicorn import free_port, wait_until
@@ -218,7 +219,8 @@ def test_an_ordinary_unix_socket_is_served_by_each_new_worker(start, tmp_path, l
     assert not os.path.exists(path)
 
 
-if sys.platform == "linux":
+# gunicorn 24 looks for the name in the file system.
+if sys.platform == "linux" and int(gunicorn.__version__.partition(".")[0]) >= 27:
 
     def test_an_abstract_unix_socket(start, tmp_path):
         name = f"gasgi-{os.getpid()}-{tmp_path.name}"

@@ -55,7 +55,7 @@ def test_ctrl_c_after_term_makes_it_hurry(start, journal):
         stream.recv(65536)
         server.signal(signal.SIGTERM)
         server.wait_for("Handling signal: term")
-        server.signal(signal.SIGINT)
+        os.killpg(server.pid, signal.SIGINT)
         assert server.wait(30) == 0
     assert journal()[-1] == "shutdown"
 
