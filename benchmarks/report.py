@@ -140,7 +140,9 @@ def _latency_table(workloads: dict[str, Found]) -> str:
         cells = [found["title"]]
         for name in servers:
             figures = found["summary"].get(name)
-            cells.append(f"{figures['p50_us'] / 1000:.2f} / {figures['p99_us'] / 1000:.2f}" if figures else "–")
+            # wrk takes no latencies of pipelined answers.
+            is_known = figures and figures["p99_us"]
+            cells.append(f"{figures['p50_us'] / 1000:.2f} / {figures['p99_us'] / 1000:.2f}" if is_known else "–")
         rows.append(cells)
     return _table(["workload", *servers], rows)
 
