@@ -13,6 +13,8 @@ from zipfile import ZipFile
 
 import pytest
 
+from gasgi.extensions import expected_names
+
 ROOT = Path(__file__).resolve().parents[2]
 SUFFIX = EXTENSION_SUFFIXES[0]
 BUILD_FILES = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
@@ -24,7 +26,7 @@ def run(*command: str | Path, cwd: Path, **variables: str) -> Run[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GASGI_")}
     environment |= {"CFLAGS": "-O0 -g0"} | variables
     return subprocess.run(
-        [sys.executable, *command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, *command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=1200
     )
 
 
@@ -58,12 +60,18 @@ def build_in_place(small_tree: Path) -> Callable[..., Run[str]]:
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this platform, built once; the C files of the working tree are taken along where they are fresh."""
+    """The wheel of this platform, built once.
+
+    What the working tree has compiled already is taken along, and compiled again only where a source is newer.
+    """
     tree = tmp_path_factory.mktemp("tree")
     copy_build_files(tree)
     shutil.copytree(ROOT / "src", tree / "src", ignore=shutil.ignore_patterns("*.so", "__pycache__", "*.egg-info"))
-    if (ROOT / "build" / "cython").exists():
-        shutil.copytree(ROOT / "build" / "cython", tree / "build" / "cython")
+    for name in expected_names(str(ROOT / "src" / "gasgi")):
+        for path in [*ROOT.glob(f"build/cython/src/gasgi/{name}.c"), *ROOT.glob(f"build/lib.*/gasgi/{name}{SUFFIX}")]:
+            copy = tree / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copy)
     built = run(
         *("-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", "dist", "."),
         cwd=tree,
