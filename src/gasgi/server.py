@@ -19,8 +19,9 @@ from gasgi.runtime import Runtime
 __all__ = ["Server"]
 
 TICK_S = 1.0
-# Taken per wake-up: a worker that drains the whole backlog leaves its idle siblings nothing.
-ACCEPT_BATCH = 8
+# Taken per wake-up: with 8, two of four workers got none of 16 keep-alive clients, with 1 each got some, at no more
+# CPU time per connection (docs/deployment.md, "Connections").
+ACCEPT_BATCH = 1
 # While draining the clock ticks faster: an idle client holds the worker for its short deadline and not for seconds.
 DRAIN_TICK_S = 0.1
 # How often a pause in accepting is worth a line.

@@ -108,13 +108,14 @@ def test_term_answers_what_was_asked_and_then_refuses(start, journal):
     assert journal().count("shutdown") == 2
 
 
-def test_reuse_port_loses_nothing_on_max_requests(start, journal):
+def test_reuse_port_loses_nothing_while_another_worker_listens(start, journal):
     port = free_port()
-    options = ("--reuse-port", "--max-requests", "300")
-    server = start("tests.integration.apps:app", *options, workers=2, bind=f"127.0.0.1:{port}")
+    server = start("tests.integration.apps:app", "--reuse-port", workers=2, bind=f"127.0.0.1:{port}")
     with run_load(("127.0.0.1", port)) as load:
-        server.wait_for("Autorestarting worker", 2)
-        server.wait_for_workers(4)
+        wait_for_answers(load, 100)
+        server.signal(signal.SIGTTOU)
+        server.wait_for(EXITED)
+        wait_for_answers(load, 100)
     check(load, journal)
 
 
