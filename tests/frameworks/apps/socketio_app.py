@@ -2,8 +2,8 @@
 
 import socketio
 
-# A client that only polls leaves when its poll ends, which the next ping sees to.
-server = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins="*", ping_interval=1)
+# A client that only polls has left when its last poll ends, which these times decide.
+server = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins="*", ping_interval=1, ping_timeout=3)
 app = socketio.ASGIApp(server)
 
 
