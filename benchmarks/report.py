@@ -58,16 +58,23 @@ def _find_newest() -> Path:
 
 def _make_parts(results: Found, stem: str) -> list[str]:
     workloads = {name: results["workloads"][name] for name in WORKLOADS if name in results["workloads"]}
-    charts = _draw_charts(results)
     return [
         f"# Results of {results['date'][:10]}, commit {results['commit']}",
         _describe(results),
+        *(_workload_parts(workloads, stem) if workloads else []),
+        *_extra_parts(results.get("extra"), stem, workloads),
+        _list_refusals(results),
+    ]
+
+
+def _workload_parts(workloads: dict[str, Found], stem: str) -> list[str]:
+    return [
         "## CPU time per answer of gasgi against …",
         "The ratio, and behind it the most it was to be. Below 1 gasgi is cheaper.",
         _ratio_table(workloads),
         _count_targets(workloads),
         "## CPU time per answer, µs",
-        f"![CPU time per answer]({stem}-cpu.svg)" if "cpu" in charts else "",
+        f"![CPU time per answer]({stem}-cpu.svg)",
         _figure_table(workloads, "cpu_us", lambda value: f"{value:.1f}"),
         "## Answers a second, all of one core",
         _figure_table(workloads, "per_second", lambda value: f"{value:,.0f}"),
@@ -75,8 +82,6 @@ def _make_parts(results: Found, stem: str) -> list[str]:
         _latency_table(workloads),
         "## Memory after the load, MiB (PSS of the tree)",
         _figure_table(workloads, "pss_kib", lambda value: f"{value / 1024:.1f}"),
-        *_extra_parts(results.get("extra"), stem, workloads),
-        _list_refusals(results),
     ]
 
 
@@ -154,15 +159,15 @@ def _extra_parts(extra: Found | None, stem: str, workloads: dict[str, Found]) ->
         parts += ["## The other promises", _table(["promise", "measured", ""], promises)]
     if not extra:
         return parts
-    steps = list(next(iter(extra["ramp"].values()), {}))
-    rates = list(next(iter(extra["paced"].values()), {}))
+    steps = sorted(next(iter(extra["ramp"].values()), {}), key=int)
+    rates = sorted(next(iter(extra["paced"].values()), {}), key=int, reverse=True)
     return [
         *parts,
         "## CPU µs per answer by number of connections (hello; opening them left out)",
         f"![cost by connections]({stem}-ramp.svg)",
         _table(
             ["server", *(f"{int(step):,}" for step in steps)],
-            [[name, *(f"{found[step]:.1f}" for step in steps)] for name, found in extra["ramp"].items()],
+            [[name, *(_show_cost(found[step]) for step in steps)] for name, found in extra["ramp"].items()],
         ),
         "## Latency at equal load: hello, 64 connections, a pause before each request; p50 / p99, ms",
         _table(
@@ -178,6 +183,10 @@ def _extra_parts(extra: Found | None, stem: str, workloads: dict[str, Found]) ->
             ],
         ),
     ]
+
+
+def _show_cost(cost: float | None) -> str:
+    return "–" if cost is None else f"{cost:.1f}"
 
 
 def _show_paced(found: Found) -> str:
@@ -196,7 +205,7 @@ def _judge_promises(extra: Found, workloads: dict[str, Found]) -> list[list[str]
             value = ratio(rounds, "gasgi-pure", "uvicorn")
             add(f"pure Python no dearer than uvicorn: {WORKLOADS[name].title}", f"{value:.2f}", value <= 1)
     ramp = extra["ramp"].get(SUBJECT)
-    if ramp:
+    if ramp and None not in ramp.values():
         spread = max(ramp.values()) / min(ramp.values())
         steps = f"{min(map(int, ramp)):,} to {max(map(int, ramp)):,} connections"
         add(f"cost flat from {steps} (dearest / cheapest ≤ {FLAT})", f"{spread:.2f}", spread <= FLAT)
@@ -241,9 +250,13 @@ def _draw_charts(results: Found) -> dict[str, str]:
     if ramp:
         # hypercorn's cost would squeeze all others into one line at the bottom; the table has it.
         series = [
-            (name, sorted((float(step), value) for step, value in found.items()), COLOUR_OF.get(name, COLOURS[9]))
+            (
+                name,
+                sorted((float(step), value) for step, value in found.items() if value is not None),
+                COLOUR_OF.get(name, COLOURS[9]),
+            )
             for name, found in ramp.items()
-            if name != "hypercorn"
+            if name != "hypercorn" and any(found.values())
         ]
         charts["ramp"] = draw_lines("CPU µs per answer by connections", series, "connections", "µs per answer")
     return charts

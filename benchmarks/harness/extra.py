@@ -47,17 +47,20 @@ def measure(bench: Bench, servers: list[Server]) -> dict[str, Any]:
     return results
 
 
-def _ramp(largest: int) -> Callable[[Bench, Running], dict[str, float]]:
-    def ramp(bench: Bench, running: Running) -> dict[str, float]:
+def _ramp(largest: int) -> Callable[[Bench, Running], dict[str, float | None]]:
+    def ramp(bench: Bench, running: Running) -> dict[str, float | None]:
         """CPU µs per answer for each number of connections, what opening them costs left out."""
         return {str(count): _cost_of_more(bench, running, count) for count in RAMP if count <= largest}
 
     return ramp
 
 
-def _cost_of_more(bench: Bench, running: Running, count: int) -> float:
-    """The cost of the answers that a longer run has more than a short one: both open ``count`` connections."""
-    costs = []
+def _cost_of_more(bench: Bench, running: Running, count: int) -> float | None:
+    """The cost of the answers that a longer run has more than a short one: both open ``count`` connections.
+
+    None when a busy machine took so long to open them that the runs do not tell.
+    """
+    costs: list[float] = []
     for _ in range(RAMP_ROUNDS):
         measured = []
         for seconds in (1, 4) if count <= 1000 else (4, 10):  # opening thousands takes longer than a second
@@ -65,6 +68,8 @@ def _cost_of_more(bench: Bench, running: Running, count: int) -> float:
             load = put_load(HELLO, running.port, seconds, bench.cores[1], connections=count)
             measured.append((running.tree.cpu_ns() - before, load.answers))
         (short_ns, short_answers), (long_ns, long_answers) = measured
+        if long_answers < 2 * short_answers:
+            return None
         costs.append((long_ns - short_ns) / (long_answers - short_answers) / 1000)
     return round(statistics.median(costs), 2)
 

@@ -105,7 +105,8 @@ def _floor(transports: str, loop: str = "uvloop") -> Callable[[Launch], list[str
 
 
 def _has_floor(workload: Workload) -> bool:
-    return workload.app == "apps:app"
+    # The floor reads no request, so it cannot see one that asks for the end of the connection.
+    return workload.app == "apps:app" and workload.script != "close"
 
 
 def _is_fixed(workload: Workload) -> bool:

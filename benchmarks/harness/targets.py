@@ -16,6 +16,7 @@ TARGETS: dict[str, tuple[float | None, float | None, float | None, float | None]
     "stream": (0.45, 0.25, 0.20, None),
     "pipeline": (0.55, 0.22, 0.15, None),
     "1000": (0.70, 0.40, 0.25, 2.2),
+    "connect": (None, None, None, None),
     "tls": (0.85, 0.30, 0.27, None),
     "ws-32b": (0.55, 0.55, 0.55, 1.7),
     "ws-1kib": (0.55, 0.55, 0.20, 1.7),
