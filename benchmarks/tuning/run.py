@@ -197,7 +197,8 @@ def _make_table(experiment: Experiment, results: dict[str, Any], found: dict[str
     rounds = len(next(iter(results["rounds"].values())))
     source = (
         f"{results['machine']['processor']}, {results['machine']['cores']} cores; commit {results['commit']}, "
-        f"{results['date'][:10]}; the median of {rounds} rounds."
+        f"{results['date'][:10]}; the median of {rounds} rounds, load average before: "
+        f"{results['machine']['load_before'][0]:.0f}."
     )
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     return f"![{experiment.title}](tuning/{experiment.name}.svg)\n\n{table}\n\n<small>{source}</small>\n"
