@@ -153,10 +153,10 @@ EXPERIMENTS = (
     ),
     Experiment(
         "collector",
-        "An app that leaves cycles behind, with 600,000 long-lived objects",
+        "An app that fills a cache, with a million objects that live as long as the worker",
         (
-            Variant("gasgi_gc_freeze off", env={"HEAP": "300000", "GASGI_GC_FREEZE": "off"}, path="/garbage"),
-            Variant("gasgi_gc_freeze on", env={"HEAP": "300000", "GASGI_GC_FREEZE": "on"}, path="/garbage"),
+            Variant("gasgi_gc_freeze off", env={"HEAP": "500000", "GASGI_GC_FREEZE": "off"}, path="/remember"),
+            Variant("gasgi_gc_freeze on", env={"HEAP": "500000", "GASGI_GC_FREEZE": "on"}, path="/remember"),
         ),
         ("cpu_us", "max_ms"),
     ),

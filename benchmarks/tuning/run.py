@@ -93,7 +93,7 @@ class Bench:
                 for variant in experiment.variants
             }
             for number in range(rounds + 1):
-                for variant in experiment.variants:
+                for variant in experiment.variants if number % 2 else reversed(experiment.variants):
                     tree, port = running[variant.name]
                     figures = self._measure(experiment, variant, tree, port)
                     if number:  # the first round warms up

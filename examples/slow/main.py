@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,6 +24,7 @@ POOL = int(os.environ.get("POOL", "10"))
 THREADS = int(os.environ.get("THREADS", "40"))
 # Objects that live as long as the worker, as the modules, models and caches of a large application do.
 HEAP = [{"number": number, "list": [number]} for number in range(int(os.environ.get("HEAP", "0")))]
+CACHE: deque[dict[str, Any]] = deque(maxlen=100_000)
 
 log = logging.getLogger("gunicorn.error")
 
@@ -87,10 +89,9 @@ async def chatty(lines: int = 5) -> str:
     return "logged"
 
 
-@app.get("/garbage", response_class=PlainTextResponse)
-async def garbage(cycles: int = 200) -> str:
-    """Leave cycles behind, which only the collector finds."""
-    for _ in range(cycles):
-        here: list[Any] = []
-        here.append(here)
-    return "dropped"
+@app.get("/remember", response_class=PlainTextResponse)
+async def remember(entries: int = 200) -> str:
+    """Keep what the collector then has to look at, as a cache does."""
+    for number in range(entries):
+        CACHE.append({"number": number, "list": [number]})
+    return "remembered"
