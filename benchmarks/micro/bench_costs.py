@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "src"), str(Path(__file__).resolve().parents[2])]
 
+from gasgi.loop_watch import LoopWatch  # noqa: E402
 from gasgi.scope import scope_template  # noqa: E402
 
 TIMES = 20_000
@@ -88,6 +90,20 @@ def measure(loop: asyncio.AbstractEventLoop, block: Block) -> float:
     return lowest / TIMES / 1000
 
 
+def measure_watch(loop: asyncio.AbstractEventLoop, limit_s: float) -> float:
+    """CPU µs that the watch of an idle loop costs in a second."""
+
+    async def idle() -> None:
+        watch = LoopWatch(loop, limit_s, logging.getLogger())
+        watch.start()
+        await asyncio.sleep(3)
+        watch.stop()
+
+    began = time.process_time_ns()
+    loop.run_until_complete(idle())
+    return (time.process_time_ns() - began) / 3000
+
+
 def main() -> None:
     """Print a line for each block."""
     import uvloop
@@ -98,6 +114,8 @@ def main() -> None:
         floor = measure(loop, nothing)
         for block in BLOCKS:
             print(f"  {measure(loop, block) - floor:6.2f}  {block.__doc__}")
+        for limit_s in (0.1, 0.01):
+            print(f"  {measure_watch(loop, limit_s):6.0f}  The watch, in a second, at {limit_s * 1000:g} ms.")
         loop.close()
 
 
