@@ -60,8 +60,12 @@ EXPERIMENTS = (
     ),
     Experiment(
         "workers",
-        "JSON with one worker and with two, on two cores that also carry the load",
-        (Variant("1 worker", path="/rows"), Variant("2 workers", ("--workers", "2"), path="/rows")),
+        "An endpoint that keeps its worker for 5 ms, by number of workers",
+        (
+            Variant("1 worker", path="/blocking?ms=5"),
+            Variant("2 workers", ("--workers", "2"), path="/blocking?ms=5"),
+            Variant("4 workers", ("--workers", "4"), path="/blocking?ms=5"),
+        ),
         ("per_second", "p99_ms"),
         is_pinned=False,
     ),

@@ -18,7 +18,7 @@ __all__ = ["LoopWatch"]
 
 # The loop is asked again after this share of the limit: whatever blocks for the limit and this share is always seen.
 PAUSE_SHARE = 0.5
-# Asking more often would cost more than it tells: each time wakes the loop (20 µs) and a thread.
+# Asking more often would cost more than it tells: each time two threads change places (0.15 ms; bench_costs.py).
 SHORTEST_PAUSE_S = 0.01
 # A stack is a page of log: one a second says as much as fifty.
 REPORT_EVERY_S = 1.0
