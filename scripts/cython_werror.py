@@ -1,4 +1,7 @@
-"""Translate every compiled module with Cython's warnings as errors, the extra ones included."""
+"""Translate every compiled module with Cython's warnings as errors.
+
+Of the extra ones all but "might be referenced before assignment": it does not see that memcpy(&word, ...) assigns.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,12 @@ from setup import DIRECTIVES, sources  # noqa: E402  # setup.py is no installed 
 
 
 def main() -> int:
-    directives = [f"--directive={name}={value}" for name, value in DIRECTIVES.items()]
+    wanted = DIRECTIVES | {"warn.unreachable": True, "warn.unused": True}
+    directives = [f"--directive={name}={value}" for name, value in wanted.items()]
     failed = []
     with tempfile.TemporaryDirectory() as folder:
         for source in sources():
-            command = [sys.executable, "-m", "cython", "-Werror", "-Wextra", *directives, str(source)]
+            command = [sys.executable, "-m", "cython", "-Werror", *directives, str(source)]
             if subprocess.run([*command, "-o", str(Path(folder, source.name).with_suffix(".c"))], cwd=ROOT).returncode:
                 failed.append(source.name)
     if failed:

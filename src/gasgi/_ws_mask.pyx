@@ -1,9 +1,9 @@
 # cython: language_level=3
-"""Unmask, put messages together, encode frames. Twin of _ws_mask_py.py, which has the contract; this one is for the processor."""
+"""Unmask, put messages together, encode frames. Twin of _ws_mask_py.py, which has the contract."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF, Py_XDECREF
+from cpython.ref cimport Py_XDECREF
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
