@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Encode HTTP/1.1 response heads and chunks. Twin of _writer_py.py, which has the contract; this is for the processor."""
+"""Encode HTTP/1.1 response heads and chunks. Twin of _writer_py.py, which has the contract."""
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
