@@ -26,7 +26,7 @@ cdef uint64_t HIGH_BITS = 0x8080808080808080U
 
 cdef inline uint64_t xor_into(uint8_t* target, const uint8_t* source, Py_ssize_t size, uint32_t key) noexcept nogil:
     """XOR eight bytes at a time; returns the OR of the results, whose high bits tell whether all is ASCII."""
-    cdef uint64_t wide, word, seen = 0
+    cdef uint64_t wide = 0, word = 0, seen = 0
     cdef uint8_t keys[8]
     cdef Py_ssize_t i = 0
     memcpy(keys, &key, 4)
@@ -54,7 +54,7 @@ cdef inline int check_range(bytes data, Py_ssize_t start, Py_ssize_t stop, Py_ss
 
 
 cdef inline uint32_t load_key(const uint8_t* source) noexcept nogil:
-    cdef uint32_t key
+    cdef uint32_t key = 0
     memcpy(&key, source, 4)
     return key
 
@@ -150,7 +150,7 @@ def encode_frame_header(uint8_t first_byte, Py_ssize_t length):
 
 cdef Py_ssize_t find_text_end(const uint8_t* data, Py_ssize_t i, Py_ssize_t size) noexcept nogil:
     """The end of the last whole UTF-8 character (RFC 3629, 4) of data[i:size]; -1 once a byte cannot be right."""
-    cdef uint64_t word
+    cdef uint64_t word = 0
     cdef uint8_t first, low, high
     cdef int more, n
     while i < size:

@@ -1,6 +1,6 @@
 """One upgraded connection: bytes in, bytes out, closing handshake and deadlines of a WebSocket (RFC 6455, 5.5 and 7).
 
-The only part of the WebSocket code that touches the transport. The application is the session's business.
+With ws_writer, its writing half, the only WebSocket code that touches the transport. The app is the session's business.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from collections.abc import Awaitable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from gasgi._accel import encode_chunk, encode_frame, encode_frame_header, encode_response_head
+from gasgi._accel import encode_chunk, encode_frame, encode_response_head
 from gasgi.awaitables import DONE
-from gasgi.errors import ClientDisconnected, FrameError
-from gasgi.flow import WriteGate, resume_reading
-from gasgi.ws_deflate import Deflater, Inflater
+from gasgi.errors import FrameError
+from gasgi.flow import resume_reading
+from gasgi.ws_deflate import Inflater
 from gasgi.ws_frames import FrameDecoder, Opcode, encode_close
 from gasgi.ws_handshake import Handshake, encode_accept
-from gasgi.ws_session import WebSocketSession, WebSocketStream
+from gasgi.ws_session import WebSocketSession
+from gasgi.ws_writer import WebSocketWriter
 
 if TYPE_CHECKING:
     from gasgi._accel import RequestHead
@@ -48,49 +49,32 @@ _CLOSE_SENT = 2
 _ENDING = 3
 _LOST = 4
 
-_FIN_TEXT = 0x81
-_FIN_BINARY = 0x82
 _FIN_PING = 0x89
 _FIN_PONG = 0x8A
-_RSV1 = 0x40
 
 _ABNORMAL = 1006  # RFC 6455, 7.4.1: there was no close frame; never on the wire
 
-# From here on a payload is written behind its header instead of copied behind it.
-_COPY_BYTES = 16 * 1024
-# What sends of one turn may join before they are written.
-_JOIN_BYTES = 64 * 1024
-# Compressing more than this in one go would hold up the other connections.
-_COMPRESS_AT_ONCE_BYTES = 32 * 1024
 # How long what a failed peer still sends is read and dropped, so that it gets to see why (seconds).
 _LINGER_S = 2.0
 
 
-class WebSocketConnection(WebSocketStream):
+class WebSocketConnection(WebSocketWriter):
     """The asyncio protocol of a connection from the end of the request head on."""
 
     def __init__(
         self, runtime: Runtime, transport: asyncio.Transport, head: RequestHead, handshake: Handshake, scope: Scope
     ) -> None:
+        deflate = handshake.deflate
+        WebSocketWriter.__init__(self, runtime, transport, deflate)
+
         # Fixed for the connection
-        settings = runtime.settings
-        self._runtime = runtime
-        self._transport = transport
         self._head = head
         self._handshake = handshake
         self._scope = scope
-        self._gate = WriteGate(runtime.loop)
         self._session = WebSocketSession(runtime, self, scope)
-        deflate = handshake.deflate
         self._decoder = FrameDecoder(
-            settings.websocket_max_message_bytes, None if deflate is None else Inflater(deflate)
+            runtime.settings.websocket_max_message_bytes, None if deflate is None else Inflater(deflate)
         )
-        self._deflater: Deflater | None = None
-        self._compression_min_bytes = settings.websocket_compression_min_bytes
-        if deflate is not None:
-            deflater = Deflater(deflate, settings.websocket_compression_level)
-            if deflater.can_compress:
-                self._deflater = deflater
 
         self._state = _HANDSHAKE
 
@@ -99,12 +83,7 @@ class WebSocketConnection(WebSocketStream):
         self._failure: FrameError | None = None  # the peer's; waits for the app to take what came before it
 
         # Writing
-        self._may_write_now = True  # nothing was written in this turn of the loop
-        self._is_flush_due = False
-        self._out: list[bytes] = []  # frames of this turn, to be written in one go
-        self._out_bytes = 0
         self._late_pong: bytes | None = None  # the answer to the latest ping while the peer does not read
-        self._compressing: asyncio.Lock | None = None  # held while a message is compressed in slices
         self._denial_head: bytes | None = None
         self._denial_is_chunked = False
         self._denial_room = -1  # what is left of the app's content-length; -1: chunked
@@ -120,7 +99,6 @@ class WebSocketConnection(WebSocketStream):
         self._began_at = 0.0
         self._status = 0
         self._answer_fields: Headers = []
-        self._sent_bytes = 0
 
     def start(self, leftover: bytes) -> None:
         """Run the app; ``leftover`` is what came behind the request head. Call once, with the protocol set."""
@@ -283,18 +261,6 @@ class WebSocketConnection(WebSocketStream):
         elif self._state == _HANDSHAKE:
             self._transport.abort()
 
-    def send_message(self, payload: bytes | str) -> Awaitable[None]:
-        size = len(payload)
-        if self._compressing is not None and self._compressing.locked():
-            return self._send_in_turn(payload)
-        if self._deflater is not None and size >= self._compression_min_bytes:
-            if size > _COMPRESS_AT_ONCE_BYTES:
-                return self._send_in_turn(payload)
-            self._write_compressed(payload, None)
-        else:
-            self._write_message(payload)
-        return DONE if self._gate.is_open else self._gate.wait()
-
     def close(self, code: int, reason: str) -> None:
         if self._state != _OPEN:
             return
@@ -388,98 +354,10 @@ class WebSocketConnection(WebSocketStream):
             self._heard_at = self._runtime.now
             resume_reading(self._runtime.loop, self._transport)
 
-    # --- writing ---
-
-    def _write_message(self, payload: bytes | str) -> None:
-        if isinstance(payload, str):
-            self._write(encode_frame(_FIN_TEXT, payload))
-        elif len(payload) < _COPY_BYTES:
-            self._write(encode_frame(_FIN_BINARY, payload))
-        else:
-            self._write_large(_FIN_BINARY, payload)
-
-    def _write_compressed(self, payload: bytes | str, compressed: bytes | None) -> None:
-        """Write one compressed message; compress it here unless it was done already."""
-        first_byte = _FIN_BINARY | _RSV1
-        if isinstance(payload, str):
-            first_byte = _FIN_TEXT | _RSV1
-            if compressed is None:
-                payload = payload.encode()
-        if compressed is None:
-            compressed = self._deflater.deflate(payload)  # type: ignore[union-attr, arg-type]
-        if len(compressed) < _COPY_BYTES:
-            self._write(encode_frame(first_byte, compressed))
-        else:
-            self._write_large(first_byte, compressed)
-
-    def _write_large(self, first_byte: int, payload: bytes) -> None:
-        self._flush()
-        size = len(payload)
-        self._sent_bytes += size
-        self._transport.writelines((encode_frame_header(first_byte, size), payload))
-
-    def _write(self, data: bytes) -> None:
-        """Write the first bytes of a turn of the loop at once and join those that follow in it."""
-        self._sent_bytes += len(data)
-        if self._may_write_now:
-            self._may_write_now = False
-            self._transport.write(data)
-            return
-        self._out.append(data)
-        self._out_bytes += len(data)
-        if self._out_bytes >= _JOIN_BYTES:
-            self._flush()
-        elif not self._is_flush_due:
-            self._is_flush_due = True
-            self._runtime.loop.call_soon(self._flush_turn)
-
-    def _flush_turn(self) -> None:
-        self._is_flush_due = False
-        self._flush()
-        self._may_write_now = True
-
-    def _flush(self) -> None:
-        if self._out:
-            data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-            self._out.clear()
-            self._out_bytes = 0
-            self._transport.write(data)
-
-    async def _send_in_turn(self, payload: bytes | str) -> None:
-        """Send a message that is large and to be compressed, or that comes behind such a one."""
-        if self._compressing is None:
-            self._compressing = asyncio.Lock()
-        async with self._compressing:
-            self._check_open()
-            if self._deflater is None or len(payload) < self._compression_min_bytes:
-                self._write_message(payload)
-            else:
-                await self._compress_in_slices(payload)
-        await self._gate.wait()
-
-    async def _compress_in_slices(self, payload: bytes | str) -> None:
-        """Compress and write one message, letting others run between two slices."""
-        data = payload.encode() if isinstance(payload, str) else payload
-        parts = []
-        slices = self._deflater.deflate_in_slices(data)  # type: ignore[union-attr]
-        try:
-            for part in slices:
-                parts.append(part)
-                await asyncio.sleep(0)
-        except BaseException:
-            # The peer must get what the compressor has swallowed, or it could read nothing after it.
-            parts.extend(slices)
-            self._check_open()
-            self._write_compressed(payload, b"".join(parts))
-            raise
-        self._check_open()
-        self._write_compressed(payload, b"".join(parts))
-
-    def _check_open(self) -> None:
-        if self._state != _OPEN:
-            raise ClientDisconnected("the WebSocket was closed before the message was sent")
-
     # --- ending ---
+
+    def _is_open(self) -> bool:
+        return self._state == _OPEN
 
     def _end(self) -> None:
         """Close the connection once everything is written."""

@@ -1,0 +1,35 @@
+cimport cython
+
+from gasgi.flow cimport WriteGate
+from gasgi.runtime cimport Runtime
+from gasgi.ws_session cimport WebSocketStream
+
+cdef int _FIN_TEXT, _FIN_BINARY, _RSV1
+cdef Py_ssize_t _COPY_BYTES, _JOIN_BYTES, _COMPRESS_AT_ONCE_BYTES
+
+cdef class WebSocketWriter(WebSocketStream):
+    cdef Runtime _runtime
+    cdef object _transport
+    cdef WriteGate _gate
+    cdef object _deflater
+    cdef Py_ssize_t _compression_min_bytes
+
+    cdef bint _may_write_now
+    cdef bint _is_flush_due
+    cdef list _out
+    cdef Py_ssize_t _out_bytes
+    cdef object _compressing
+
+    cdef Py_ssize_t _sent_bytes
+
+    @cython.locals(size=Py_ssize_t)
+    cpdef send_message(self, payload)
+    cdef bint _is_open(self) except -1
+    cdef _write_message(self, payload)
+    @cython.locals(first_byte=int)
+    cdef _write_compressed(self, payload, bytes compressed)
+    @cython.locals(size=Py_ssize_t)
+    cdef _write_large(self, int first_byte, bytes payload)
+    cdef _write(self, bytes data)
+    cdef _flush(self)
+    cdef _check_open(self)
