@@ -69,6 +69,15 @@ test-compiled: compile $(VENV)/.group-test $(VENV)/.example
 test-pure: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example
 	GASGI_EXTENSIONS=off $(PY) -m pytest $(PYTEST_ARGS)
 
+.PHONY: test-frameworks
+test-frameworks: compile $(VENV)/.group-test $(VENV)/.frameworks ## ten frameworks and their real clients, compiled and pure (needs nginx)
+	GASGI_EXTENSIONS=require $(PY) -m pytest tests/frameworks -n auto --dist loadfile
+	GASGI_EXTENSIONS=off $(PY) -m pytest tests/frameworks -n auto --dist loadfile
+
+$(VENV)/.frameworks: tests/frameworks/requirements.txt $(VENV)/.installed
+	$(PIP) install -q -r $<
+	@touch $@
+
 .PHONY: test-all
 test-all: ## the whole suite on every Python found
 	@set -e; for python in $$($(PYTHON) scripts/find_pythons.py); do \
@@ -80,13 +89,15 @@ test-oldest: ## the integration tests with the oldest gunicorn supported
 	.venv-oldest/bin/python -m pip install -q 'gunicorn==24.1.1'
 	GASGI_EXTENSIONS=require .venv-oldest/bin/python -m pytest tests/integration $(PYTEST_ARGS)
 
-FUZZ := $(PY) -m tests.fuzz.fuzz_head -dict=tests/fuzz/http.dict -len_control=0 -max_len=1000
+FUZZ := -dict=tests/fuzz/http.dict -len_control=0 -max_len=1000
 .PHONY: fuzz fuzz-long autobahn
-fuzz: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## twenty seconds of coverage-guided fuzzing
-	$(FUZZ) -max_total_time=20
+fuzz: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## forty seconds of coverage-guided fuzzing: heads, whole connections
+	$(PY) -m tests.fuzz.fuzz_head $(FUZZ) -max_total_time=20
+	$(PY) -m tests.fuzz.fuzz_connection --seconds 20 $(FUZZ)
 
-fuzz-long: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## ten minutes of it
-	$(FUZZ) -max_total_time=600
+fuzz-long: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## twenty minutes of it
+	$(PY) -m tests.fuzz.fuzz_head $(FUZZ) -max_total_time=600
+	$(PY) -m tests.fuzz.fuzz_connection --seconds 600 $(FUZZ)
 
 autobahn: compile $(VENV)/.group-test $(VENV)/.group-autobahn ## the Autobahn WebSocket cases, compiled and pure
 	$(PY) tests/autobahn/run.py
