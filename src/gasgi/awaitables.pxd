@@ -1,5 +1,2 @@
-cdef class Finished:
-    cdef public object value
-
-cdef class _Done(Finished):
+cdef class _Done:
     pass

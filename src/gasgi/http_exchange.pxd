@@ -1,4 +1,3 @@
-from gasgi.awaitables cimport Finished
 from gasgi.http_stream cimport HttpStream
 from gasgi.runtime cimport Runtime
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
-from gasgi.awaitables import DONE, Finished
+from gasgi.awaitables import DONE
 from gasgi.errors import ASGIMisuse, ClientDisconnected, comes_from_departure
 from gasgi.http_stream import HttpStream
 from gasgi.runtime import Runtime
@@ -130,12 +130,27 @@ class HttpExchange:
 
     # The application's side
 
-    def receive(self) -> Awaitable[dict[str, Any]]:
+    async def receive(self) -> dict[str, Any]:
         """ASGI receive: http.request until the body is delivered, then http.disconnect, as often as it is asked for."""
-        message = self._next_message()
-        if message is not None:
-            return Finished(message)
-        return self._receive_later()
+        # Nothing is taken before the first step, and the state is read again after each wait: a receive() that is
+        # cancelled takes nothing with it.
+        while True:
+            message = self._next_message()
+            if message is not None:
+                return message
+            if not self._is_body_ended:
+                self._stream.want_body()
+            waiter = self._runtime.loop.create_future()
+            if self._waiters is None:
+                self._waiters = []
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            except BaseException:
+                # Starlette's is_disconnected() cancels one receive() after the other.
+                if self._waiters is not None and waiter in self._waiters:
+                    self._waiters.remove(waiter)
+                raise
 
     def send(self, message: dict[str, Any]) -> Awaitable[None]:
         """ASGI send; raise ASGIMisuse for an event that is not allowed now, ClientDisconnected when the client left."""
@@ -175,26 +190,6 @@ class HttpExchange:
         if buffered and not self._is_body_ended:
             self._stream.want_body()
         return {"type": "http.request", "body": body, "more_body": not self._is_body_ended}
-
-    async def _receive_later(self) -> dict[str, Any]:
-        # The state is read again after each wait, so a cancelled receive() takes nothing with it.
-        while True:
-            message = self._next_message()
-            if message is not None:
-                return message
-            if not self._is_body_ended:
-                self._stream.want_body()
-            waiter = self._runtime.loop.create_future()
-            if self._waiters is None:
-                self._waiters = []
-            self._waiters.append(waiter)
-            try:
-                await waiter
-            except BaseException:
-                # Starlette's is_disconnected() cancels one receive() after the other.
-                if self._waiters is not None and waiter in self._waiters:
-                    self._waiters.remove(waiter)
-                raise
 
     def _wake(self) -> None:
         waiters, self._waiters = self._waiters, None

@@ -1,6 +1,5 @@
 cimport cython
 
-from gasgi.awaitables cimport Finished
 from gasgi.runtime cimport Runtime
 
 cdef int _CONNECTING

@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from gasgi.awaitables import DONE, Finished
+from gasgi.awaitables import DONE
 from gasgi.errors import ASGIMisuse, ClientDisconnected, comes_from_departure
 from gasgi.runtime import Runtime
 from gasgi.ws_frames import is_sendable_close_code
@@ -143,12 +143,23 @@ class WebSocketSession:
             self._runtime.exchanges.discard(self)
             self._app_ended()
 
-    def receive(self) -> Awaitable[Message]:
-        """ASGI's ``receive``."""
-        event = self._next_event()
-        if event is not None:
-            return Finished(event)
-        return self._receive_later()
+    async def receive(self) -> Message:
+        """ASGI's ``receive``; one that is cancelled takes nothing with it."""
+        while True:
+            event = self._next_event()
+            if event is not None:
+                return event
+            waiter = self._runtime.loop.create_future()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                if waiter.cancelled():
+                    if waiter in self._waiters:
+                        self._waiters.remove(waiter)
+                elif self._waiters and self._queue:
+                    self._wake_one()  # the message that woke this one is for the next
+                raise
 
     def send(self, message: Message) -> Awaitable[None]:
         """ASGI's ``send``: raise ASGIMisuse for a wrong event and ClientDisconnected once the WebSocket is closed."""
@@ -226,23 +237,6 @@ class WebSocketSession:
                 "reason": self._disconnect_reason,
             }
         return None
-
-    async def _receive_later(self) -> Message:
-        while True:
-            waiter = self._runtime.loop.create_future()
-            self._waiters.append(waiter)
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                if waiter.cancelled():
-                    if waiter in self._waiters:
-                        self._waiters.remove(waiter)
-                elif self._waiters and self._queue:
-                    self._wake_one()  # the message that woke this one is for the next
-                raise
-            event = self._next_event()
-            if event is not None:
-                return event
 
     def _wake_one(self) -> None:
         waiter = self._waiters.pop(0)
