@@ -22,6 +22,9 @@ TICK_S = 1.0
 # Taken per wake-up: with 8, two of four workers got none of 16 keep-alive clients, with 1 each got some, at no more
 # CPU time per connection (docs/deployment.md, "Connections").
 ACCEPT_BATCH = 1
+# And one more for so many connections held: their requests make the turns of the loop long, and at one a turn a
+# thousand clients waited for seconds. A sibling with less to do turns faster, so it still gets the larger part.
+CONNECTIONS_PER_ACCEPT = 16
 # While draining the clock ticks faster: an idle client holds the worker for its short deadline and not for seconds.
 DRAIN_TICK_S = 0.1
 # How often a pause in accepting is worth a line.
@@ -118,7 +121,7 @@ class Server:
         return len(self._runtime.connections) + len(self._connecting) >= self._runtime.settings.worker_connections
 
     def _accept(self, listener: socket.socket) -> None:
-        for _ in range(ACCEPT_BATCH):
+        for _ in range(ACCEPT_BATCH + len(self._runtime.connections) // CONNECTIONS_PER_ACCEPT):
             if self._is_full():
                 self._pause_accepting()
                 self._runtime.on_room = self._resume_accepting

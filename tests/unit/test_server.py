@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gasgi.runtime import Runtime
-from gasgi.server import ACCEPT_BATCH, Server
+from gasgi.server import ACCEPT_BATCH, CONNECTIONS_PER_ACCEPT, Server
 from gasgi.settings import Settings
 from tests.support.fakes import FakeTransport, RecordingLog
 
@@ -211,6 +211,15 @@ def test_takes_a_batch_and_leaves_the_rest_to_others(bench):
     it.loop.wake()
     it.settle()
     assert it.count == ACCEPT_BATCH * 2
+
+
+def test_takes_more_at_once_the_more_connections_it_holds(bench):
+    it = bench()
+    it.server.start_accepting()
+    it.runtime.connections.update(object() for _ in range(CONNECTIONS_PER_ACCEPT * 3))
+    before = it.count
+    it.arrive(*(FakeSocket() for _ in range(ACCEPT_BATCH + 10)))
+    assert it.count - before == ACCEPT_BATCH + 3
 
 
 def test_pauses_at_worker_connections_and_goes_on_when_one_leaves(bench):
