@@ -1,3 +1,5 @@
+from gasgi.proxy cimport ProxyPolicy
+
 cdef bint HAS_TASK_CONTEXT, CAN_START_EAGERLY
 
 cdef class Runtime:
@@ -8,7 +10,7 @@ cdef class Runtime:
     cdef public object observer
     cdef public object base_context
     cdef public bint has_task_factory
-    cdef public object proxy
+    cdef public ProxyPolicy proxy
     cdef public object head_limits
     cdef public object tls_info
     cdef public double keep_alive_s
