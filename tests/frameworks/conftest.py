@@ -1,4 +1,4 @@
-"""Each module names its application in ``APP``; its tests get a ``site`` over TCP, over TLS and behind nginx."""
+"""Each module names its application in ``APP``; its tests get a ``site``: TCP, TLS and behind nginx, on both loops."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.frameworks.sites import FRONTS, Site, open_site
+from tests.frameworks.sites import FRONTS, LOOPS, Site, open_site
 from tests.support.certificates import Certificates, make_certificates
 
 
@@ -17,10 +17,17 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
+@pytest.fixture(scope="module", params=LOOPS)
+def loop(request: Any) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module", params=FRONTS)
-def site(request: Any, certificates: Certificates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    request: Any, loop: str, certificates: Certificates, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
-    with open_site(request.module.APP, request.param, certificates, folder) as site:
+    with open_site(request.module.APP, request.param, certificates, folder, loop) as site:
         yield site
 
 

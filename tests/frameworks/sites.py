@@ -13,10 +13,11 @@ from pathlib import Path
 from tests.support.certificates import Certificates
 from tests.support.gunicorn import DEADLINE_S, free_port, start_gunicorn, wait_until
 
-__all__ = ["FRONTS", "Site", "open_site"]
+__all__ = ["FRONTS", "LOOPS", "Site", "open_site"]
 
 APPS = Path(__file__).parent / "apps"
 FRONTS = ("tcp", "tls", "nginx")
+LOOPS = ("uvloop", "asyncio")
 
 
 class Site:
@@ -30,7 +31,7 @@ class Site:
 
 
 @contextlib.contextmanager
-def open_site(app: str, front: str, certificates: Certificates, folder: Path, loop: str = "auto") -> Iterator[Site]:
+def open_site(app: str, front: str, certificates: Certificates, folder: Path, loop: str) -> Iterator[Site]:
     """Serve ``app`` ("module:name") over "tcp", "tls" or behind "nginx"."""
     options = ["--chdir", str(APPS), "--graceful-timeout", "5"]
     if front == "tls":

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import httpx
-import pytest
 from websockets.sync.client import connect
 
 from tests.frameworks.sites import Site, open_site
@@ -29,7 +27,6 @@ def test_echoes_over_a_websocket(site: Site) -> None:
             assert socket.recv() == text
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_serves_asgi_2(certificates: Certificates, tmp_path: Path, loop: Any) -> None:
+def test_serves_asgi_2(certificates: Certificates, tmp_path: Path, loop: str) -> None:
     with open_site("double:app", "tcp", certificates, tmp_path, loop) as site:
         assert httpx.get(site.http + "/path").text == "/path"
