@@ -159,7 +159,7 @@ cdef int put_field(Buffer* buffer, name, value, _Fields fields, bint has_no_leng
 cpdef tuple encode_response_head(int status, headers, bytes server_field, bytes date_field):
     cdef Buffer buffer
     cdef _Fields fields = _Fields.__new__(_Fields)
-    cdef bint has_no_length = status < 200 or status == 204
+    cdef bint has_no_length = status < 200 or status == 204 or status == 205
     cdef object line = STATUS_LINES.get(status)
     if line is None:
         if not 100 <= status <= 999:

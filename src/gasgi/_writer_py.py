@@ -60,7 +60,7 @@ def encode_response_head(
                     raise ASGIMisuse(f"content-length given twice: {length} and {given}")
                 continue
             length = given
-            if status < 200 or status == 204:
+            if status < 200 or status == 204 or status == 205:
                 continue
         elif name == b"transfer-encoding":
             continue

@@ -25,7 +25,7 @@ __all__ = ["HttpWriter"]
 
 # How the body of the response in progress ends.
 UNDECIDED = 0  # nothing of the response has been sent
-NO_BODY = 1  # HEAD, 204, 304: whatever the app sends as a body is dropped
+NO_BODY = 1  # HEAD, 204, 205, 304: whatever the app sends as a body is dropped
 LENGTH = 2  # after content-length bytes
 CHUNKED = 3  # with the empty chunk
 UNTIL_CLOSE = 4  # with the connection (HTTP/1.0)
@@ -221,9 +221,12 @@ class HttpWriter(HttpStream):
             # The client may or may not send its body after a final answer: only a new connection is in step.
             self._keep_alive = False
         lines = b""
-        if status == 204 or status == 304 or (request is not None and request.method == "HEAD"):
+        if status == 204 or status == 304 or status == 205 or (request is not None and request.method == "HEAD"):
             self._framing = NO_BODY
-            if self._length_left < 0 and not more and status == 200 and size:
+            if status == 205:
+                # Unlike 204 it is read by its framing, so that has to say that there is nothing (RFC 9110, 15.3.6).
+                lines = b"content-length: 0\r\n"
+            elif self._length_left < 0 and not more and status == 200 and size:
                 lines = b"content-length: %d\r\n" % size
         elif self._length_left >= 0:
             self._take_length(size, more)
@@ -308,7 +311,7 @@ class HttpWriter(HttpStream):
 
     def _drops_body(self) -> bool:
         request = self._head
-        return self._status in (204, 304) or (request is not None and request.method == "HEAD")
+        return self._status in (204, 205, 304) or (request is not None and request.method == "HEAD")
 
     async def _send_region(self, region: FileRegion, more: bool) -> None:
         """Send a region as one piece of the body; a failure half-way ends the connection, whose framing is lost."""

@@ -220,7 +220,7 @@ class WebSocketConnection(WebSocketWriter):
     def deny_start(self, status: int, headers: Headers) -> None:
         runtime = self._runtime
         head, length, _ = encode_response_head(status, headers, runtime.server_field, runtime.date_field)
-        has_body = status != 204 and status != 304
+        has_body = status not in (204, 205, 304)
         self._denial_is_chunked = has_body and length < 0
         self._denial_room = length if has_body else 0
         if self._denial_is_chunked:

@@ -84,6 +84,15 @@ def test_204_and_304_have_no_body(serve: Serve, status: int, messages: Any) -> N
     ] * 2
 
 
+@pytest.mark.parametrize("headers", [[], LENGTH_5])
+@pytest.mark.parametrize("messages", [(last(b"hello"),), (piece(b"he"), last(b"llo"))])
+def test_205_says_that_it_has_no_body_and_has_none(serve: Serve, headers: Any, messages: Any) -> None:
+    # RFC 9110, 15.3.6. Clients read behind it what the framing says.
+    served = serve(answering(head(205, headers), *messages))
+    served.send(GET, GET)
+    assert [(answer["content-length"], answer.body) for answer in served.answers()] == [(b"0", b"")] * 2
+
+
 def test_304_keeps_the_length_of_what_was_not_sent_and_204_does_not(serve: Serve) -> None:
     # RFC 9110, 8.6: 204 must not have one.
     for status, length in ((304, b"5"), (204, None)):

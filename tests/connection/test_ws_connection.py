@@ -191,9 +191,10 @@ def test_denies_in_chunks_when_the_length_is_not_known() -> None:
         assert body == b"3\r\nabc\r\n0\r\n\r\n"
 
 
-def test_denies_without_a_body() -> None:
+@pytest.mark.parametrize("status", [204, 205, 304])
+def test_denies_without_a_body(status: int) -> None:
     with WebSocketRig(accept=False) as rig:
-        rig.say({"type": "websocket.http.response.start", "status": 204})
+        rig.say({"type": "websocket.http.response.start", "status": status})
         rig.say({"type": "websocket.http.response.body", "body": b"ignored"})
         answer = rig.transport.take()
         assert b"transfer-encoding" not in answer
