@@ -114,8 +114,12 @@ class HttpWriter(HttpStream):
             if self._gate.is_open:
                 # An app that streams without a pause must not keep the loop from everybody else.
                 return self._next_turn()
-        elif not self._is_flush_due:
-            self._flush_soon()
+        else:
+            if not self._is_flush_due:
+                self._flush_soon()
+            if not size:
+                # Nothing is held that would ever be full: an app that sends nothing without a pause must not either.
+                return self._next_turn()
         if self._gate.is_open:
             return DONE
         return self._gate.wait()

@@ -41,6 +41,25 @@ def test_the_last_piece_of_a_streamed_body_may_hold_bytes(serve: Serve) -> None:
     assert (served.answer().body, served.answer().is_whole) == (b"hello", True)
 
 
+@pytest.mark.parametrize("headers", [[], LENGTH_5])
+@pytest.mark.parametrize("request_head", [GET, HEAD, OLD])
+def test_an_app_that_sends_nothing_without_a_pause_leaves_the_loop_to_others(
+    serve: Serve, request_head: bytes, headers: Any
+) -> None:
+    sent: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(head(headers=headers))
+        for i in range(10_000):
+            await send(piece())
+            sent.append(i)
+
+    served = serve(app)
+    served.transport.client_sends(request_head)
+    served.settle(5)
+    assert len(sent) < 10
+
+
 def test_a_large_chunk_arrives_whole(serve: Serve) -> None:
     body = bytes(range(256)) * 1024
     served = serve(answering(head(), piece(body), piece(body[:5000]), last(body[:4096])))
