@@ -550,9 +550,8 @@ class HttpConnection(HttpWriter):
                 self._set_read_deadline(LINGER_S)
             else:
                 self._become_idle()
-        elif self._phase == LINGERING:
-            self._transport.abort()
         else:
+            # Behind a refusal too: over TLS a connection that is aborted ends without close_notify (RFC 8446, 6.1).
             self._close()
 
     def _linger(self) -> None:

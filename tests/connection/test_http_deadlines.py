@@ -292,6 +292,14 @@ def test_an_app_whose_client_left_is_cancelled_after_the_grace_period(serve: Ser
     assert served.errors == []
 
 
+def test_over_tls_lingering_ends_with_a_close_that_says_so(serve: Serve, settings: Settings) -> None:
+    # Aborted, a TLS connection ends without close_notify, and an answer until the end looks cut off.
+    served = serve(hello, settings, extra={"sslcontext": object()})
+    served.send(b"GET / HTTP/9.9\r\n\r\n")
+    served.pass_time(5.1)
+    assert (served.is_closed, served.transport.was_aborted) == (True, False)
+
+
 @pytest.mark.parametrize("field", ["first_byte_timeout_s", "header_timeout_s", "body_timeout_s", "write_timeout_s"])
 def test_zero_switches_a_deadline_off(serve: Serve, field: str) -> None:
     settings = Settings(**{field: 0.0})
