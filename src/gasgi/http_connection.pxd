@@ -28,6 +28,7 @@ cdef class HttpConnection(HttpWriter):
     cdef Py_ssize_t _late_bytes
     cdef bint _is_reading_paused
     cdef bint _is_eof
+    cdef bint _is_half_closed
     cdef Py_ssize_t _unfinished
     cdef Py_ssize_t _drained_bytes
     cdef bint _must_linger
@@ -38,6 +39,7 @@ cdef class HttpConnection(HttpWriter):
     cdef double _cancel_at
     cdef Py_ssize_t _unsent
     cdef double _last_active
+    cdef long long _seen_bytes
 
     cdef object _view
     cdef double _started
@@ -54,6 +56,8 @@ cdef class HttpConnection(HttpWriter):
     cdef _become_idle(self)
     cdef _pause_reading(self)
     cdef _resume_reading(self)
+    cdef _begin_grace(self)
+    cdef _end_grace(self)
     cdef _refuse(self, exc)
     cdef _on_read_deadline(self)
     cdef _linger(self)

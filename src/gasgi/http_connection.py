@@ -16,6 +16,7 @@ from typing import Any
 from gasgi._accel import HeadParser, RequestHead
 from gasgi.errors import RequestError
 from gasgi.flow import resume_reading
+from gasgi.half_close import may_still_read, shut_on_purpose
 from gasgi.http_exchange import HttpExchange
 from gasgi.http_writer import FLUSH_BYTES, HttpWriter
 from gasgi.message_body import ChunkedBody, LengthBody
@@ -73,6 +74,7 @@ class HttpConnection(HttpWriter):
         self._late_bytes = 0
         self._is_reading_paused = False
         self._is_eof = False
+        self._is_half_closed = False  # the client shut its side and waits for the answer
         self._unfinished = 0  # tasks of this connection that have not ended
         self._drained_bytes = 0  # of a body read away
         self._must_linger = False
@@ -84,6 +86,7 @@ class HttpConnection(HttpWriter):
         self._cancel_at = 0.0
         self._unsent = 0  # bytes the transport held when the write deadline was set
         self._last_active = 0.0
+        self._seen_bytes = 0  # of the answer, when the time to cancel was set
 
         # Per request, for the observer
         self._view: Any = None
@@ -137,11 +140,11 @@ class HttpConnection(HttpWriter):
             # RFC 9112, 8: the request can never be whole; the app learns of it from the end of the connection.
             self._set_write_deadline()
             return False
-        # The client may only have shut its side (RFC 9112, 9.6): it gets an answer that is ready in the grace period.
-        exchange = self._exchange
-        if exchange is not None:
-            exchange.disconnect()
-            self._cancel_at = self._runtime.now + self._runtime.settings.disconnect_grace_s
+        # The client may only have shut its side (RFC 9112, 9.6). When it seems to have left, it still gets an answer
+        # that is ready in the grace period, or on its way by then.
+        self._is_half_closed = not self._is_tls and shut_on_purpose(self._transport.get_extra_info("socket"))
+        if self._exchange is not None:
+            self._begin_grace()
         return not self._is_tls
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -195,7 +198,7 @@ class HttpConnection(HttpWriter):
         if self._cancel_at and now >= self._cancel_at:
             self._cancel_at = 0.0
             if self._exchange is not None:
-                self._exchange.cancel()
+                self._end_grace()
 
     def drain(self) -> None:
         if self._phase == IDLE:
@@ -297,8 +300,7 @@ class HttpConnection(HttpWriter):
             if self._is_reading_paused and exchange.buffered <= runtime.settings.body_buffer_bytes:
                 self._resume_reading()
         if self._is_eof:
-            exchange.disconnect()
-            self._cancel_at = runtime.now + runtime.settings.disconnect_grace_s
+            self._begin_grace()
         exchange.start(may_run_now)
 
     def _apply_policy(self, head: RequestHead) -> Forwarded | None:
@@ -442,6 +444,27 @@ class HttpConnection(HttpWriter):
         self._is_reading_paused = False
         if not self._transport.is_closing():
             resume_reading(self._runtime.loop, self._transport)
+
+    # A client that shut its side, or left
+
+    def _begin_grace(self) -> None:
+        """Nothing more comes: tell the app that its client left, unless the client waits for the answer."""
+        exchange = self._exchange
+        if exchange is not None and not self._is_half_closed:
+            exchange.disconnect()
+        self._seen_bytes = self._sent_bytes
+        self._cancel_at = self._runtime.now + self._runtime.settings.disconnect_grace_s
+
+    def _end_grace(self) -> None:
+        """The grace period is over: give another one to a client that is there, cancel the app of one that is not."""
+        if self._phase == REQUEST and self._is_half_closed:
+            self._is_half_closed = may_still_read(self._transport.get_extra_info("socket"))
+            self._begin_grace()
+        elif self._phase == REQUEST and (self._sent_bytes != self._seen_bytes or not self._gate.is_open):
+            # A client that has closed would have answered these bytes with a reset.
+            self._begin_grace()
+        elif self._exchange is not None:
+            self._exchange.cancel()
 
     # For the writing half
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -29,6 +32,15 @@ def starlette(endpoint: Any, *middleware: Any) -> Starlette:
         routes=[Route("/", endpoint, methods=["GET", "POST"])],
         middleware=[Middleware(kind, **options) for kind, options in middleware],
     )
+
+
+@pytest.fixture
+def waiting() -> Iterator[socket.socket]:
+    """The server's end of a connection whose client has shut its side."""
+    client, accepted = socket.socketpair()
+    with client, accepted:
+        client.shutdown(socket.SHUT_WR)
+        yield accepted
 
 
 async def pass_on(request: Request, call_next: Any) -> Any:
@@ -219,6 +231,50 @@ def test_g9_a_client_that_shut_its_side_is_waited_for_no_longer_than_the_grace_p
         rig.pass_time(5)
         assert rig.call.was_cancelled
         assert rig.log.levels(*LOUD) == []
+
+
+if sys.platform == "linux":  # nowhere else does the kernel tell
+
+    def test_g9_a_client_that_waits_is_waited_for_and_the_app_hears_of_no_disconnect(waiting: socket.socket) -> None:
+        with HttpRig(settings=Settings(disconnect_grace_s=3.0), extra={"socket": waiting}) as rig:
+            rig.ask()
+            rig.shut()
+            assert rig.call.hear()["type"] == "http.request"
+            more = rig.call.listen()
+            for _ in range(20):
+                rig.pass_time(5)
+            assert (more.done(), rig.call.was_cancelled) == (False, False)
+            rig.call.start()
+            rig.call.say("body", body=b"ok")
+            assert read_response(rig.transport.take())[2] == b"ok"
+            assert rig.transport.is_closing()
+
+    def test_g9_a_client_that_waited_and_leaves_is_found_out(waiting: socket.socket) -> None:
+        with HttpRig(settings=Settings(disconnect_grace_s=3.0), extra={"socket": waiting}) as rig:
+            rig.ask()
+            rig.shut()
+            rig.pass_time(4)
+            waiting.close()
+            rig.pass_time(4)
+            assert [rig.call.hear()["type"] for _ in range(2)] == ["http.request", "http.disconnect"]
+            assert not rig.call.was_cancelled
+            rig.pass_time(4)
+            assert rig.call.was_cancelled
+            assert rig.log.levels(*LOUD) == []
+
+
+def test_g9_a_client_that_shut_its_side_is_waited_for_as_long_as_it_takes_its_answer() -> None:
+    with HttpRig(settings=Settings(disconnect_grace_s=3.0)) as rig:
+        rig.ask()
+        rig.call.start()
+        rig.call.say("body", body=b"x", more_body=True)
+        rig.shut()
+        for _ in range(10):
+            rig.call.say("body", body=b"x", more_body=True)
+            rig.pass_time(2)
+        assert not rig.call.was_cancelled
+        rig.pass_time(5)
+        assert rig.call.was_cancelled
 
 
 def test_g10_the_error_is_an_os_error_of_its_own() -> None:

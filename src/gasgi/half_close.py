@@ -1,0 +1,73 @@
+"""What the kernel knows of a client that shut its side of the connection: did it leave, or does it wait for its answer?
+
+A FIN says only that nothing more comes, and a client that leaves sends the same one. Linux knows more: over a unix
+socket whether the peer has closed, over TCP how long behind the last byte the FIN came. Elsewhere every FIN is taken
+for a client that leaves. The functions take a transport's socket, or None.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import sys
+from typing import Any
+
+__all__ = ["may_still_read", "shut_on_purpose"]
+
+# Whoever shuts its side on purpose does so directly behind the request; nobody loses patience that fast.
+WITH_REQUEST_MS = 50
+# How the kernel asks a client that has closed by now whether it is there: its kernel answers with a reset, once it has
+# forgotten the connection (Linux: a minute).
+PROBE_AFTER_S = 10
+PROBES = 3
+
+_STATE = struct.Struct("=B")
+_LAST_RECEIVED_AT = 52  # struct tcp_info: tcpi_last_data_recv and, behind it, tcpi_last_ack_recv, both in ms
+_LAST_RECEIVED = struct.Struct("=II")
+_CLOSE_WAIT = 8  # the client's FIN has come, ours has not gone out
+
+
+def shut_on_purpose(sock: Any) -> bool:
+    """Whether the FIN that has just come leaves a client behind that waits for its answer; have the kernel watch it."""
+    duplicate = _duplicate(sock)
+    if duplicate is None:
+        return False
+    with duplicate:
+        if duplicate.family == socket.AF_UNIX:
+            return not _has_closed(duplicate)
+        info = duplicate.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_RECEIVED_AT + _LAST_RECEIVED.size)
+        since_data_ms, since_fin_ms = _LAST_RECEIVED.unpack_from(info, _LAST_RECEIVED_AT)
+        if since_data_ms - since_fin_ms > WITH_REQUEST_MS:
+            return False
+        duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        duplicate.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_AFTER_S)
+        duplicate.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_AFTER_S)
+        duplicate.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+        return True
+
+
+def may_still_read(sock: Any) -> bool:
+    """Whether a client that shut its side on purpose is still there; loops do not watch its connection any more."""
+    duplicate = _duplicate(sock)
+    if duplicate is None:
+        return False
+    with duplicate:
+        if duplicate.family == socket.AF_UNIX:
+            return not _has_closed(duplicate)
+        (state,) = _STATE.unpack(duplicate.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _STATE.size))
+        return bool(state == _CLOSE_WAIT)
+
+
+def _duplicate(sock: Any) -> socket.socket | None:
+    """A socket with the methods that a transport's lacks; None where the kernel knows no more."""
+    if sys.platform != "linux" or sock is None or sock.fileno() < 0:
+        return None
+    return socket.socket(fileno=os.dup(sock.fileno()))
+
+
+def _has_closed(sock: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return any(event & select.POLLHUP for _, event in poll.poll(0))
