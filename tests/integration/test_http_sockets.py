@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
 import ssl
@@ -16,51 +15,12 @@ from typing import Any
 import pytest
 
 from tests.support.certificates import Certificates
-from tests.support.gunicorn import DEADLINE_S, start_gunicorn
+from tests.support.endpoint import Endpoint, read_all, read_until
+from tests.support.gunicorn import start_gunicorn
 from tests.support.served import read_answers
 
 GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
 MIB = 1024 * 1024
-
-
-class Server:
-    """A gunicorn with one worker that serves http_app."""
-
-    def __init__(self, address: Any, tls: ssl.SSLContext | None) -> None:
-        self._address = address
-        self._tls = tls
-
-    @contextlib.contextmanager
-    def connect(self) -> Iterator[socket.socket]:
-        sock = socket.socket(socket.AF_UNIX if isinstance(self._address, str) else socket.AF_INET)
-        sock.settimeout(DEADLINE_S)
-        sock.connect(self._address)
-        if self._tls is not None:
-            sock = self._tls.wrap_socket(sock, server_hostname="localhost", suppress_ragged_eofs=False)
-        with sock:
-            yield sock
-
-    def ask(self, path: str) -> bytes:
-        with self.connect() as sock:
-            sock.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") % path.encode())
-            return read_answers(read_all(sock), [], True)[0].body
-
-
-def read_all(sock: socket.socket) -> bytes:
-    """Read to the end; a reset raises ConnectionResetError."""
-    pieces = []
-    while piece := sock.recv(MIB):
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-def read_until(sock: socket.socket, end: bytes) -> bytes:
-    data = b""
-    while not data.endswith(end):
-        piece = sock.recv(65536)
-        assert piece, data
-        data += piece
-    return data
 
 
 def on(*kinds: str) -> Any:
@@ -72,7 +32,7 @@ def on(*kinds: str) -> Any:
 @pytest.fixture(scope="module")
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
-) -> Iterator[Server]:
+) -> Iterator[Endpoint]:
     kind, loop = request.param
     directory = tmp_path_factory.mktemp("server")
     bind = f"unix:{directory}/socket" if kind == "unix" else "127.0.0.1:0"
@@ -83,13 +43,13 @@ def server(
     with start_gunicorn(directory, app, *options, bind=bind, loop=loop) as gunicorn:
         gunicorn.wait_for_workers()
         address = bind.removeprefix("unix:") if kind == "unix" else gunicorn.address
-        yield Server(address, certificates.client_context() if kind == "tls" else None)
+        yield Endpoint(address, certificates.client_context() if kind == "tls" else None)
         log = gunicorn.stop()
     assert log.count("Traceback") == log.count("ValueError: meant"), log
 
 
 @on("tcp", "unix", "tls")
-def test_a_burst_is_answered_in_order_and_the_connection_kept(server: Server) -> None:
+def test_a_burst_is_answered_in_order_and_the_connection_kept(server: Endpoint) -> None:
     with server.connect() as sock:
         for _ in range(2):
             sock.sendall(GET % b"/" * 500)
@@ -100,7 +60,7 @@ def test_a_burst_is_answered_in_order_and_the_connection_kept(server: Server) ->
 
 
 @on("tcp", "unix")
-def test_a_refusal_reaches_a_client_that_goes_on_sending(server: Server) -> None:
+def test_a_refusal_reaches_a_client_that_goes_on_sending(server: Endpoint) -> None:
     # A plain close with unread bytes would reset the connection, and the answer with it.
     with server.connect() as sock:
         sock.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\n" + b"x" * 100_000)
@@ -111,7 +71,7 @@ def test_a_refusal_reaches_a_client_that_goes_on_sending(server: Server) -> None
 
 
 @on("tcp", "unix")
-def test_a_half_closed_client_gets_its_answers(server: Server) -> None:
+def test_a_half_closed_client_gets_its_answers(server: Endpoint) -> None:
     with server.connect() as sock:
         sock.sendall(GET % b"/" * 3)
         sock.shutdown(socket.SHUT_WR)
@@ -119,7 +79,7 @@ def test_a_half_closed_client_gets_its_answers(server: Server) -> None:
 
 
 @on("tcp", "unix", "tls")
-def test_a_client_can_tell_that_a_chunked_answer_was_cut_off(server: Server) -> None:
+def test_a_client_can_tell_that_a_chunked_answer_was_cut_off(server: Endpoint) -> None:
     with server.connect() as sock:
         sock.sendall(GET % b"/fail")
         (answer,) = read_answers(read_all(sock), [], True)
@@ -127,7 +87,7 @@ def test_a_client_can_tell_that_a_chunked_answer_was_cut_off(server: Server) -> 
 
 
 @on("tcp", "tls")
-def test_a_client_can_tell_that_an_answer_until_close_was_cut_off(server: Server) -> None:
+def test_a_client_can_tell_that_an_answer_until_close_was_cut_off(server: Endpoint) -> None:
     # A unix socket knows no reset.
     with server.connect() as sock:
         sock.sendall(b"GET /fail HTTP/1.0\r\n\r\n")
@@ -136,7 +96,7 @@ def test_a_client_can_tell_that_an_answer_until_close_was_cut_off(server: Server
 
 
 @on("tcp")
-def test_a_client_that_resets_its_connection_troubles_nobody(server: Server) -> None:
+def test_a_client_that_resets_its_connection_troubles_nobody(server: Endpoint) -> None:
     with server.connect() as sock:
         sock.sendall(GET % b"/download")
         sock.recv(1000)
@@ -156,7 +116,7 @@ def resident_mib(pid: str, name: str) -> int:
     return int(match[1]) // 1024
 
 
-def growth_mib(server: Server, load: Callable[[socket.socket], None]) -> int:
+def growth_mib(server: Endpoint, load: Callable[[socket.socket], None]) -> int:
     with server.connect() as sock:  # what is bought once is not growth
         sock.sendall(GET % b"/" * 1000)
         sock.recv(65536)
@@ -199,10 +159,10 @@ def burst(sock: socket.socket) -> None:
 
 @on("tcp", "unix")
 @pytest.mark.parametrize("load", [upload, download, burst])
-def test_memory_stays_near_rest(server: Server, load: Callable[[socket.socket], None]) -> None:
+def test_memory_stays_near_rest(server: Endpoint, load: Callable[[socket.socket], None]) -> None:
     assert growth_mib(server, load) <= 8
 
 
 @on("tls")
-def test_memory_stays_near_rest_for_a_burst_over_tls(server: Server) -> None:
+def test_memory_stays_near_rest_for_a_burst_over_tls(server: Endpoint) -> None:
     assert growth_mib(server, burst) <= 8
