@@ -23,6 +23,7 @@ MIB = 1024 * 1024
 MAX_UNFINISHED = 16
 HOLD_BYTES = 64 * 1024
 HOLD_S = 0.001
+FLUSH_BYTES = 64 * 1024
 
 
 def get(path: object) -> bytes:
@@ -61,11 +62,14 @@ def test_one_request_runs_at_a_time(serve: Serve) -> None:
 def test_a_burst_of_ten_thousand_is_answered_in_few_writes(serve: Serve) -> None:
     app = Recorder(echo)
     served = serve(app)
+    began = time.monotonic()
     served.send(b"".join(get(i) for i in range(10_000)))
     served.wait_for(lambda: len(app.scopes) == 10_000)
     served.settle()
     assert paths(served) == [b"/%d" % i for i in range(10_000)]
-    assert len(served.transport.writes) < 1000
+    # An answer waits for those behind it, HOLD_S at most: how many join in that time is up to the machine.
+    most = (time.monotonic() - began) / HOLD_S + len(served.written) / FLUSH_BYTES
+    assert len(served.transport.writes) < most + 10
     assert not served.transport.is_reading_paused
 
 
