@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import httpx
-from websockets.sync.client import connect
 
 from tests.frameworks.sites import Site
+from tests.frameworks.websocket import connect
 
 APP = "fastapi_app:app"
 

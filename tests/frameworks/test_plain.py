@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
-from websockets.sync.client import connect
 
 from tests.frameworks.sites import Site, open_site
+from tests.frameworks.websocket import connect
 from tests.support.certificates import Certificates
 
 APP = "plain:app"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import httpx
-from websockets.sync.client import connect
 
 from tests.frameworks.sites import Site
+from tests.frameworks.websocket import connect
 
 APP = "quart_app:app"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import httpx
-from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from tests.frameworks.sites import Site
+from tests.frameworks.websocket import connect
 
 APP = "strawberry_app:app"
 
