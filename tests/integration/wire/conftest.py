@@ -23,7 +23,7 @@ PLACES = [
     for loop in ("uvloop", "asyncio")
     for kind in ("tcp", "unix", "tls")
 ]
-PATIENT = {name: "60" for name in ("FIRST_BYTE", "HEADER", "BODY", "WRITE")}
+PATIENT = dict.fromkeys(("FIRST_BYTE", "HEADER", "BODY", "WRITE"), "60")
 IMPATIENT = {"FIRST_BYTE": "3", "HEADER": "1", "BODY": "1", "WRITE": "1"}
 
 Serve = Callable[[str, str, dict[str, str]], tuple[Gunicorn, Endpoint]]
@@ -45,9 +45,7 @@ def serve_wire(tmp_path_factory: pytest.TempPathFactory, certificates: Certifica
                 if is_tls:
                     options += ["--certfile", certificates.cert, "--keyfile", certificates.key]
                 environ = {f"GASGI_{name}_TIMEOUT_S": seconds for name, seconds in timeouts.items()}
-                running[key] = stack.enter_context(
-                    start_gunicorn(directory, APP, *options, loop=loop, environ=environ)
-                )
+                running[key] = stack.enter_context(start_gunicorn(directory, APP, *options, loop=loop, environ=environ))
                 running[key].wait_for_workers()
             gunicorn = running[key]
             address: Any = f"{gunicorn.directory}/socket" if kind == "unix" else gunicorn.address
@@ -57,7 +55,9 @@ def serve_wire(tmp_path_factory: pytest.TempPathFactory, certificates: Certifica
         for gunicorn in running.values():
             log = gunicorn.stop()
             # What apps did on purpose, and nothing else.
-            unmeant = re.findall(r"^(?!ValueError: meant|gasgi\.errors\.ASGIMisuse: )[\w.]+(?:Error|Exception)\b.*", log, re.M)
+            unmeant = re.findall(
+                r"^(?!ValueError: meant|gasgi\.errors\.ASGIMisuse: )[\w.]+(?:Error|Exception)\b.*", log, re.M
+            )
             assert not unmeant, log
 
 

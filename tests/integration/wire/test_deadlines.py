@@ -37,7 +37,7 @@ def test_a_head_that_trickles_in_is_not_waited_for(impatient: Endpoint) -> None:
         # A byte whenever nothing has been answered: how many there are depends on the machine, the end does not.
         sock.settimeout(0.05)
         data = b""
-        for byte in (GET[:-4] + b"\r\nx: " + b"x" * 5000):
+        for byte in GET[:-4] + b"\r\nx: " + b"x" * 5000:
             sock.sendall(bytes([byte]))
             try:
                 data = sock.recv(65536)

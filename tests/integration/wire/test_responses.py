@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import socket
-from typing import Any
 
 import pytest
 
 from tests.support.endpoint import Endpoint, read_to_the_end, read_until
 from tests.support.gunicorn import Gunicorn
-from tests.support.served import Answer, read_answers
+from tests.support.served import Answer
 
 NEXT = b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
@@ -76,9 +74,7 @@ def test_a_stream_is_chunked(wire: Endpoint) -> None:
 
 
 @pytest.mark.parametrize(("path", "body", "is_whole"), [("/longer", b"hello", True), ("/shorter", b"he", False)])
-def test_a_length_is_kept_to_or_the_connection_closes(
-    wire: Endpoint, path: str, body: bytes, is_whole: bool
-) -> None:
+def test_a_length_is_kept_to_or_the_connection_closes(wire: Endpoint, path: str, body: bytes, is_whole: bool) -> None:
     answer, behind = ask(wire, request(path))
     assert (answer["content-length"], answer.body, answer.is_whole) == (b"5", body, is_whole)
     assert behind == []
