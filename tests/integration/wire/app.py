@@ -33,7 +33,9 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
             return
         body += message["body"]
         more = message["more_body"]
+    # Looked at behind the body: what comes last must not have changed what was told first.
     request = {key: scope[key] for key in SCOPE_KEYS} | {"body": body}
+    request["names"] = b" ".join(name for name, _ in scope["headers"])
     text = {key: value.decode("latin-1") if isinstance(value, bytes) else value for key, value in request.items()}
     await send(head())
     await send(last(json.dumps(text).encode()))

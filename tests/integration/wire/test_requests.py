@@ -107,6 +107,17 @@ def test_an_upgrade_not_taken_is_served_with_its_whole_body(wire: Endpoint, prot
     assert told(behind)["path"] == "/next"
 
 
+def test_trailers_are_not_added_to_the_headers(wire: Endpoint) -> None:
+    # RFC 9112, 7.1.2: a client could smuggle past a proxy in them what the proxy takes out of heads.
+    head = b"POST /first HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+    with wire.connect() as sock:
+        sock.sendall(head)
+        sock.sendall(b"0\r\nX-Admin: yes\r\n\r\n" + NEXT)
+        first, behind = read_to_the_end(sock)
+    assert (told(first)["names"], told(first)["body"]) == ("host transfer-encoding", "hello")
+    assert told(behind)["path"] == "/next"
+
+
 def line_of(size: int) -> bytes:
     return b"GET /" + b"a" * (size - len("GET / HTTP/1.1")) + b" HTTP/1.1\r\n"
 
