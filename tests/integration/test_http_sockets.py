@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import ssl
@@ -161,6 +162,23 @@ def burst(sock: socket.socket) -> None:
 @pytest.mark.parametrize("load", [upload, download, burst])
 def test_memory_stays_near_rest(server: Endpoint, load: Callable[[socket.socket], None]) -> None:
     assert growth_mib(server, load) <= 8
+
+
+@on("tcp", "unix", "tls")
+def test_memory_stays_near_rest_for_uploads_over_many_connections(server: Endpoint) -> None:
+    size = 64 * 1024
+    request = b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
+
+    def uploads(first: socket.socket) -> None:
+        with contextlib.ExitStack() as stack:
+            socks = [first, *(stack.enter_context(server.connect()) for _ in range(15))]
+            for _ in range(20):
+                for sock in socks:
+                    sock.sendall(request)
+                for sock in socks:
+                    read_until(sock, b"\r\n\r\n%d" % size)
+
+    assert growth_mib(server, uploads) <= 16
 
 
 @on("tls")
