@@ -80,6 +80,7 @@ class WebSocketConnection(WebSocketWriter):
 
         # Reading
         self._is_reading_paused = False
+        self._is_step_due = False  # the rest of a large message is inflated in the next turn of the loop
         self._failure: FrameError | None = None  # the peer's; waits for the app to take what came before it
 
         # Writing
@@ -286,7 +287,9 @@ class WebSocketConnection(WebSocketWriter):
     # --- reading ---
 
     def _decode(self) -> None:
-        """Deliver what has arrived until the session is full."""
+        """Deliver what has arrived until the session is full or a large message takes another turn of the loop."""
+        if self._is_step_due:
+            return
         decoder = self._decoder
         session = self._session
         try:
@@ -302,6 +305,17 @@ class WebSocketConnection(WebSocketWriter):
                 session.wants_to_know = True
             else:
                 self._fail(exc)
+        if decoder.is_inflating:
+            self._is_step_due = True
+            self._pause_reading()
+            self._runtime.loop.call_soon(self._decode_on)
+
+    def _decode_on(self) -> None:
+        self._is_step_due = False
+        if self._state == _OPEN or self._state == _CLOSE_SENT:
+            self._decode()
+            if not self._session.is_full:
+                self._resume_reading()
 
     def _answer_control(self, opcode: int, payload: Any) -> None:
         if self._state != _OPEN:
@@ -349,7 +363,7 @@ class WebSocketConnection(WebSocketWriter):
             self._transport.pause_reading()
 
     def _resume_reading(self) -> None:
-        if self._is_reading_paused and not self._transport.is_closing():
+        if self._is_reading_paused and not self._is_step_due and not self._transport.is_closing():
             self._is_reading_paused = False
             self._heard_at = self._runtime.now
             resume_reading(self._runtime.loop, self._transport)

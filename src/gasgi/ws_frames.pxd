@@ -23,6 +23,8 @@ cdef class FrameDecoder:
     cdef public object payload
     cdef public int close_code
 
+    cdef public bint is_inflating
+
     cdef bytes _data
     cdef Py_ssize_t _position
     cdef bint _is_finished
@@ -51,7 +53,8 @@ cdef class FrameDecoder:
     @cython.locals(position=Py_ssize_t, available=Py_ssize_t, is_whole=bint)
     cdef bint _continue_frame(self) except -1
     @cython.locals(is_text=bint)
-    cdef _end_message(self)
+    cdef bint _end_message(self) except -1
+    cdef bint _take_inflated(self, bytes inflated) except -1
     cdef _end_control(self, int opcode, bytes payload)
 
 cpdef bytes encode_close(int code, str reason)

@@ -63,6 +63,9 @@ class FrameDecoder:
         self.payload: str | bytes = b""  # str for a text message and for the reason of a close frame
         self.close_code = 0
 
+        # Call advance() again in a later turn of the loop: a large message is inflated step by step.
+        self.is_inflating = False
+
         # Bytes not decoded yet
         self._data = b""
         self._position = 0
@@ -104,8 +107,11 @@ class FrameDecoder:
         self._buffer = None
         self._is_in_frame = False
         self._inflater = None
+        self.is_inflating = False
 
     def _advance(self) -> bool:
+        if self.is_inflating:
+            return self._take_inflated(self._inflater.inflate_on())  # type: ignore[union-attr]
         data = self._data
         size = len(data)
         while True:
@@ -113,8 +119,7 @@ class FrameDecoder:
                 if not self._continue_frame():
                     return False
                 if self._is_final:
-                    self._end_message()
-                    return True
+                    return self._end_message()
                 continue
             position = self._position
             if size - position < 2:
@@ -249,7 +254,8 @@ class FrameDecoder:
             return False
         return True
 
-    def _end_message(self) -> None:
+    def _end_message(self) -> bool:
+        """Put the message together; False when inflating it takes another turn."""
         buffer = self._buffer
         is_text = self._message_opcode == _TEXT
         self.is_message = True
@@ -259,10 +265,17 @@ class FrameDecoder:
         self._buffer = None
         if self._is_compressed:
             self._is_compressed = False
-            inflated = self._inflater.inflate(buffer.take(), self._max_message_bytes)  # type: ignore[union-attr]
-            self.payload = _decode_text(inflated) if is_text else inflated
-        else:
-            self.payload = buffer.take_text() if is_text else buffer.take()  # type: ignore[union-attr]
+            compressed = buffer.take()  # type: ignore[union-attr]
+            return self._take_inflated(self._inflater.inflate(compressed, self._max_message_bytes))  # type: ignore[union-attr]
+        self.payload = buffer.take_text() if is_text else buffer.take()  # type: ignore[union-attr]
+        return True
+
+    def _take_inflated(self, inflated: bytes | None) -> bool:
+        self.is_inflating = inflated is None
+        if inflated is None:
+            return False
+        self.payload = _decode_text(inflated) if self.opcode == _TEXT else inflated
+        return True
 
     def _end_control(self, opcode: int, payload: bytes) -> None:
         self.is_message = False
