@@ -270,6 +270,7 @@ class WebSocketConnection(WebSocketWriter):
         self._state = _CLOSE_SENT
         self._end_by = self._runtime.now + self._runtime.settings.websocket_close_timeout_s
         # The peer's close frame may stand behind messages that nobody wants now.
+        self._decoder.discard()
         self._decode()
         self._resume_reading()
 
@@ -342,6 +343,9 @@ class WebSocketConnection(WebSocketWriter):
         if self._state != _OPEN:
             return
         self._session.disconnected(error.close_code, error.reason)
+        if error.close_code == 1009:
+            # The frames are in order, so the client gets to send the rest; behind nginx it would not see why otherwise.
+            return self.close(1009, error.reason)
         self._write(encode_close(error.close_code, error.reason))
         self._flush()
         self._resume_reading()

@@ -47,7 +47,8 @@ _INFLATE_SLACK = 1024
 class FrameDecoder:
     """Give it bytes with ``feed``, then call ``advance`` until it says that it needs more.
 
-    After ``advance`` has raised, or has found a close frame, the decoder takes nothing more.
+    After ``advance`` has raised, or has found a close frame, the decoder takes nothing more; but after 1009 it goes on as
+    after ``discard``, since the frames are in order and the peer will answer with a close frame.
     """
 
     def __init__(self, max_message_bytes: int, inflater: Inflater | None) -> None:
@@ -70,6 +71,7 @@ class FrameDecoder:
         self._data = b""
         self._position = 0
         self._is_finished = False
+        self._is_discarding = False
 
         # The message under construction
         self._message_opcode = 0  # 0: none
@@ -95,9 +97,20 @@ class FrameDecoder:
         """Go to the next message or control frame; False when that needs more bytes. Raises FrameError once."""
         try:
             return self._advance()
-        except FrameError:
-            self.stop()
+        except FrameError as exc:
+            if exc.close_code == 1009 and not self._is_discarding:
+                self.discard()
+            else:
+                self.stop()
             raise
+
+    def discard(self) -> None:
+        """Nobody wants messages any more: from now on find control frames only, and throw the rest away."""
+        self._is_discarding = True
+        self.is_inflating = False
+        self._buffer = None
+        if self._is_in_frame:
+            self._message_opcode = 0 if self._is_final else _BINARY
 
     def stop(self) -> None:
         """Take nothing more and release what is held."""
@@ -116,6 +129,12 @@ class FrameDecoder:
         size = len(data)
         while True:
             if self._is_in_frame:
+                if self._is_discarding:
+                    if not self._skip_frame():
+                        return False
+                    data = self._data
+                    size = len(data)
+                    continue
                 if not self._continue_frame():
                     return False
                 if self._is_final:
@@ -141,9 +160,13 @@ class FrameDecoder:
                 self._position = position + length
                 self._end_control(opcode, unmask(data, position, position + length))
                 return True
-            self._check_size(first, length)
+            if not self._is_discarding:
+                self._check_size(first, length)
             if size < position:
                 break
+            if self._is_discarding:
+                self._begin_skipping(first, position, length)
+                continue
             if first & (_FIN | _RSV1) == _FIN and opcode != _CONTINUATION and size - position >= length:
                 # The usual case: a whole message that is not compressed.
                 self._position = position + length
@@ -205,7 +228,7 @@ class FrameDecoder:
         long_length = int.from_bytes(data[position : position + 8], "big")
         if long_length < 65536:
             raise FrameError(1002, "the length is not in its shortest form")
-        if long_length > self._max_compressed_bytes:  # before it has to fit a C number
+        if long_length > self._max_compressed_bytes and not self._is_discarding:
             raise FrameError(1009, "message too big")
         return long_length
 
@@ -229,6 +252,25 @@ class FrameDecoder:
         self._remaining = length
         self._is_final = bool(first & _FIN)
         self._is_in_frame = True
+
+    def _begin_skipping(self, first: int, position: int, length: int) -> None:
+        self._message_opcode = 0 if first & _FIN else _BINARY  # whether another message may begin behind this frame
+        self._position = position
+        self._remaining = length
+        self._is_in_frame = True
+
+    def _skip_frame(self) -> bool:
+        """Throw away what is there of the frame's payload; True at the frame's end."""
+        available = len(self._data) - self._position
+        if available < self._remaining:
+            self._remaining -= available
+            self._data = b""
+            self._position = 0
+            return False
+        self._position += self._remaining
+        self._remaining = 0
+        self._is_in_frame = False
+        return True
 
     def _continue_frame(self) -> bool:
         """Take what is there of the frame's payload; True at the frame's end."""

@@ -674,7 +674,6 @@ def test_messages_after_the_end_of_the_app_are_dropped() -> None:
         (client_frame(FIN | CONTINUATION), 1002),
         (client_frame(FIN | TEXT, b"\xff"), 1007),
         (client_frame(FIN | CLOSE, close_payload(1005)), 1002),
-        (client_frame(FIN | BINARY, b"", length=b"\xff\x7f" + bytes(7)), 1009),
     ],
 )
 def test_says_what_was_wrong_and_ends(data: bytes, code: int) -> None:

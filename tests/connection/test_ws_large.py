@@ -1,4 +1,4 @@
-"""Large compressed messages from the client: inflated in bounded steps, in order, within the limits."""
+"""Large messages from the client: inflated in bounded steps, in order; above the limit thrown away with a word."""
 
 from __future__ import annotations
 
@@ -71,13 +71,11 @@ def test_large_text_that_is_no_utf8_ends_the_connection_with_1007() -> None:
 
 def test_the_app_may_close_while_a_large_message_is_inflated() -> None:
     with WebSocketRig(extra=DEFLATE) as rig:
-        rig.connection.data_received(compressed_frame(bytes(LARGE)) + client_frame(FIN | CLOSE, close_payload(1000)))
+        rig.connection.data_received(compressed_frame(bytes(LARGE)))
         rig.say({"type": "websocket.close"})
         assert rig.frames() == [close_frame(1000)]
         assert not rig.transport.is_closing()
-        for _ in range(LARGE // 131072):
-            rig.settle()
-        # The client's answer stood behind the message.
+        rig.feed(client_frame(FIN | CLOSE, close_payload(1000)))
         assert rig.transport.is_closing()
         assert rig.hear() == disconnect(1000)
 
@@ -102,3 +100,28 @@ def test_large_messages_wait_for_the_app_one_by_one() -> None:
             assert rig.hear()["bytes"] == bytes(LARGE)
         rig.settle()
         assert not rig.transport.is_reading_paused
+
+
+# Above the limit
+
+
+def test_the_rest_of_a_message_that_is_too_big_is_read_and_dropped() -> None:
+    with WebSocketRig(Settings(websocket_max_message_bytes=1000)) as rig:
+        task = rig.listen()
+        frame = client_frame(FIN | BINARY, bytes(100_000))
+        rig.feed(frame[:100])
+        assert task.result() == disconnect(1009, "message too big")
+        assert rig.frames() == [close_frame(1009, "message too big")]
+        rig.feed(frame[100:])
+        assert not rig.transport.is_reading_paused
+        assert not rig.transport.eof_written
+        rig.feed(client_frame(FIN | CLOSE, close_payload(1009)))
+        assert rig.transport.is_closing()
+
+
+def test_a_client_that_sends_without_end_is_cut_off() -> None:
+    with WebSocketRig(Settings(websocket_max_message_bytes=1000, websocket_close_timeout_s=5)) as rig:
+        for _ in range(5):
+            rig.feed(client_frame(FIN | BINARY, bytes(2000)))
+            rig.pass_time(1)
+        assert rig.transport.was_aborted
