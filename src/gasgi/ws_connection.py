@@ -185,13 +185,10 @@ class WebSocketConnection(WebSocketWriter):
                 self._write(encode_frame(_FIN_PING, b""))
 
     def drain(self) -> None:
-        """Say goodbye with 1012 (service restart), or 503 while the app has not answered."""
+        """Say goodbye with 1012 (service restart); to one the app has not answered, right after it has."""
         if self._state == _OPEN:
             self._session.disconnected(1012, "")
             self.close(1012, "")
-        elif self._state == _HANDSHAKE and self._status == 0:
-            self._session.disconnected(1012, "")
-            self.refuse(503)
 
     def abort(self) -> None:
         """Cancel the app's task and drop the connection."""
@@ -210,6 +207,8 @@ class WebSocketConnection(WebSocketWriter):
         self._heard_at = runtime.now
         self._write(answer)
         self._sent_bytes = 0
+        if runtime.is_draining:
+            runtime.loop.call_soon(self.drain)
         runtime.count_request()
 
     def refuse(self, status: int) -> None:

@@ -37,7 +37,10 @@ async def http(path: str, send: Any) -> None:
         woken.set()
     if path.startswith("/report/"):
         note(path)
-    if path == "/page":
+    if path.startswith("/count/"):
+        note(path)
+        await answer(send, path.encode())
+    elif path == "/page":
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
         await send({"type": "http.response.body", "body": PAGE})
     else:
