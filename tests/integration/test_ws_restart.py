@@ -21,8 +21,12 @@ CLIENTS = 8
 
 
 def wait_for_numbers(load: WebSocketLoad, count: int = 200) -> None:
+    """Wait until all have come again and some more numbers were heard."""
     before = load.heard
-    wait_until(lambda: load.failures or load.heard >= before + count, f"{count} more numbers")
+    wait_until(
+        lambda: load.failures or (load.heard >= before + count and len(load.listening) == CLIENTS),
+        f"{count} more numbers of {CLIENTS} clients",
+    )
 
 
 def check(load: WebSocketLoad, journal: Callable[[], list[str]], at_least: int = CLIENTS) -> None:

@@ -35,7 +35,8 @@ UPGRADE = (
     b"GET {path} HTTP/1.1\r\nHost: soak\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
-OPTIONS = ("--graceful-timeout", "10", "--worker-connections", "1000")
+# A machine that stands still for half a minute is not what is looked for.
+OPTIONS = ("--graceful-timeout", "10", "--timeout", "300", "--worker-connections", "1000")
 CONFIG = "gasgi_websocket_ping_interval_s = 1\ngasgi_websocket_ping_timeout_s = 2\ngasgi_write_timeout_s = 3\n"
 
 

@@ -27,6 +27,7 @@ class WebSocketLoad:
         self.is_over = False
         self.ended: dict[str, int] = {}
         self.heard = 0
+        self.listening: set[str] = set()  # those that have heard something and are not at their end
         self.failures: list[str] = []
 
     async def run(self, clients: int) -> None:
@@ -51,11 +52,14 @@ class WebSocketLoad:
                     self.failures.append(f"{name}: {number} behind {last}")
                 last = number
                 self.heard += 1
+                self.listening.add(name)
         except ConnectionClosed as exc:
             if exc.rcvd is None or exc.rcvd.code != 1012:
                 self.failures.append(f"{name}: {exc!r} after {last}")
             else:
                 self.ended[name] = last
+        finally:
+            self.listening.discard(name)
 
 
 @contextmanager
