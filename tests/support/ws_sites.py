@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,12 @@ class WebSocketSite:
     def __init__(self, server: Gunicorn, address: tuple[str, int] | str, certificates: Certificates | None) -> None:
         self.server = server
         self.address = address
-        self.context = None if certificates is None else certificates.client_context()
+        self.context = None
+        if certificates is not None:
+            # Both clients read in one thread and write in another, which Python before 3.13.4 does not make safe: the
+            # handshake's rest in TLS 1.3 meets the first write, and one of 200 connections hangs, with any server.
+            self.context = certificates.client_context()
+            self.context.maximum_version = ssl.TLSVersion.TLSv1_2
         self._suffix = "" if certificates is None else "s"
         self._host = "localhost" if isinstance(address, str) else "{}:{}".format(*address)
         self._journal = server.directory / "journal"
@@ -59,7 +65,9 @@ def open_site(
         options += ("--certfile", certificates.cert, "--keyfile", certificates.key)
     environ = {"JOURNAL": str(folder / "journal")}
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(start_gunicorn(folder, app, *options, bind=bind, loop=loop, config=config, environ=environ))
+        server = stack.enter_context(
+            start_gunicorn(folder, app, *options, bind=bind, loop=loop, config=config, environ=environ)
+        )
         server.wait_for_workers()
         address: tuple[str, int] | str = f"{folder}/socket" if front in ("unix", "nginx-tls") else server.address
         if front.startswith("nginx"):
