@@ -344,7 +344,8 @@ class WebSocketConnection(WebSocketWriter):
         self._session.disconnected(error.close_code, error.reason)
         if error.close_code == 1009:
             # The frames are in order, so the client gets to send the rest; behind nginx it would not see why otherwise.
-            return self.close(1009, error.reason)
+            self.close(1009, error.reason)
+            return
         self._write(encode_close(error.close_code, error.reason))
         self._flush()
         self._resume_reading()

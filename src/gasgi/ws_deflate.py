@@ -141,9 +141,6 @@ class Inflater:
 
         None: it takes longer. Call ``inflate_on`` until that returns the message, and do nothing else in between.
         """
-        if self._decompressor is None:
-            # zlib reads a window of 8 bits with 9 as well, and knows no smaller one for raw streams everywhere.
-            self._decompressor = zlib.decompressobj(-max(self._bits, _MIN_ZLIB_BITS))
         self._compressed = payload
         self._position = 0
         self._room = limit_bytes
@@ -152,7 +149,9 @@ class Inflater:
     def inflate_on(self) -> bytes | None:
         """Inflate the next step of the message; return the whole message after the last one."""
         decompressor = self._decompressor
-        assert decompressor is not None
+        if decompressor is None:
+            # zlib reads a window of 8 bits with 9 as well, and knows no smaller one for raw streams everywhere.
+            decompressor = self._decompressor = zlib.decompressobj(-max(self._bits, _MIN_ZLIB_BITS))
         data = decompressor.unconsumed_tail or self._next_slice()
         step_bytes = min(_STEP_BYTES, self._room + 1)
         try:

@@ -47,8 +47,8 @@ _INFLATE_SLACK = 1024
 class FrameDecoder:
     """Give it bytes with ``feed``, then call ``advance`` until it says that it needs more.
 
-    After ``advance`` has raised, or has found a close frame, the decoder takes nothing more; but after 1009 it goes on as
-    after ``discard``, since the frames are in order and the peer will answer with a close frame.
+    After ``advance`` has raised, or has found a close frame, the decoder takes nothing more; but after 1009 it goes on
+    as after ``discard``, since the frames are in order and the peer will answer with a close frame.
     """
 
     def __init__(self, max_message_bytes: int, inflater: Inflater | None) -> None:

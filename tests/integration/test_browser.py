@@ -16,11 +16,13 @@ from tests.support.ws_sites import open_site
 BROWSER = next(filter(shutil.which, ("chromium", "google-chrome", "chromium-browser")), None)
 FRONTS = ["tcp", "tls", *(["nginx", "nginx-tls"] if shutil.which("nginx") else [])]
 OPTIONS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--ignore-certificate-errors",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage", "--ignore-certificate-errors",
 )  # fmt: skip
 SEEN = [
-    "permessage-deflate", "text", "0-255-7", "true", "true", "4002", "because: é", "true", "second", "1006", "hello room",
+    "permessage-deflate", "text", "0-255-7", "true", "true", "4002", "because: é", "true", "second", "1006",
+    "hello room",
 ]  # fmt: skip
 
 if BROWSER:
@@ -34,7 +36,9 @@ if BROWSER:
             with (tmp_path / "browser.log").open("wb") as log:
                 process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
             try:
-                reports = wait_until(lambda: [line for line in site.journal() if line.startswith("/report/")], "the page")
+                reports = wait_until(
+                    lambda: [line for line in site.journal() if line.startswith("/report/")], "the page"
+                )
             finally:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()

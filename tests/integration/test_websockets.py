@@ -29,7 +29,9 @@ def site(request: pytest.FixtureRequest, certificates, tmp_path_factory) -> Iter
     with open_site(APP, front, certificates, folder, "--graceful-timeout", "5", loop=loop) as site:
         yield site
         log = site.server.stop()
-    assert "Traceback" not in log.replace("RuntimeError: asked for", "", 1).replace("Traceback", "", log.count("asked for"))
+    assert "Traceback" not in log.replace("RuntimeError: asked for", "", 1).replace(
+        "Traceback", "", log.count("asked for")
+    )
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Restarts under the load of WebSockets: each is told 1012 and has all that was sent before, and the next one is served."""
+"""Restarts under the load of WebSockets: each is told 1012 and has all that was sent, and the next one is served."""
 
 from __future__ import annotations
 

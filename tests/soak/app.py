@@ -1,4 +1,4 @@
-"""What the soak runs against: echo, a room that hears everything, a stream that nobody may read, and an end by error."""
+"""What the soak runs against: echo, a room that hears everything, a stream that few read, and an end by error."""
 
 from __future__ import annotations
 
@@ -40,9 +40,15 @@ async def websocket(path: str, receive: Any, send: Any) -> None:
             if text == "crash":
                 raise RuntimeError("asked for")
             if text == "tell all":
-                await asyncio.gather(*(tell({"type": "websocket.send", "text": "news"}, other) for other in tuple(room)))
+                await asyncio.gather(
+                    *(tell({"type": "websocket.send", "text": "news"}, other) for other in tuple(room))
+                )
             else:
-                await send({"type": "websocket.send", "bytes": data} if text is None else {"type": "websocket.send", "text": text})
+                await send(
+                    {"type": "websocket.send", "bytes": data}
+                    if text is None
+                    else {"type": "websocket.send", "text": text}
+                )
     finally:
         room.discard(send)
 

@@ -41,7 +41,7 @@ http {{
 
 @contextlib.contextmanager
 def run_nginx(upstream: str, certificates: Certificates | None = None) -> Iterator[tuple[str, int]]:
-    """Yield host and port of an nginx before ``upstream`` (host:port, or unix:/path); TLS where there are certificates."""
+    """Yield host and port of an nginx before ``upstream`` (host:port, or unix:/path), with TLS given certificates."""
     with tempfile.TemporaryDirectory() as folder:
         # nginx does not say which port it was given for 0.
         port = free_port()

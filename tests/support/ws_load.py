@@ -1,4 +1,4 @@
-"""WebSocket clients that keep a server busy: each is told of the end with 1012, has everything that was sent, and comes again."""
+"""WebSocket clients that keep a server busy: each has everything that was sent, is told 1012, and comes again."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["WebSocketLoad", "run_websocket_load"]
 class WebSocketLoad:
     """Serves itself from ``/count/NAME``, which counts from 0.
 
-    ``ended``: for each connection that was told to come again, the last number it heard (-1 for none). ``failures``: what
-    went wrong, a refusal or another close code among it.
+    ``ended``: for each connection that was told to come again, the last number it heard (-1 for none). ``failures``:
+    what went wrong, a refusal or another close code among it.
     """
 
     def __init__(self, url: str) -> None:
