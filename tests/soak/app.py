@@ -3,9 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import gc
+import sys
 from typing import Any
 
 room: set[Any] = set()
+
+
+class _Mallinfo(ctypes.Structure):
+    """malloc.h: struct mallinfo2."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in [
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        ]
+    )
+
+
+def allocated_bytes() -> int:
+    """Return what malloc has given away and not got back; Python's small objects are not in it."""
+    function = ctypes.CDLL(None).mallinfo2
+    function.restype = _Mallinfo
+    return function().uordblks
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -16,7 +46,11 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             if event["type"] == "lifespan.shutdown":
                 return
     elif scope["type"] == "http":
-        body = b"%d" % len(room)
+        if scope["path"] == "/blocks":
+            gc.collect()
+            body = b"%d %d" % (sys.getallocatedblocks(), allocated_bytes())
+        else:
+            body = b"%d" % len(room)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
         await send({"type": "http.response.body", "body": body})
     else:
