@@ -106,6 +106,10 @@ autobahn: compile $(VENV)/.group-test $(VENV)/.group-autobahn ## the Autobahn We
 autobahn-part: compile $(VENV)/.group-test $(VENV)/.group-autobahn ## 1 to 10 of them, and a sample of 12 and 13
 	$(PY) tests/autobahn/run.py --cases '?.*,10.*,12.?.1,12.?.6,13.?.1,13.?.6'
 
+.PHONY: soak
+soak: compile $(VENV)/.group-test ## ten minutes of WebSockets of all kinds; fails when memory grows: make soak SECONDS=600
+	GASGI_EXTENSIONS=require $(PY) -m tests.soak.run --seconds $(or $(SECONDS),600)
+
 # ---- lint ----
 
 .PHONY: lint lint-style lint-types lint-cython

@@ -77,6 +77,17 @@ class _DefaultWorker:
 class GasgiApplication(_DefaultWorker, WSGIApplication):  # type: ignore[misc]  # gunicorn has no types
     """What ``gunicorn`` runs, with gasgi's worker."""
 
+    def run(self) -> None:
+        """Run gunicorn; ``--check-config`` asks the worker class too, which gunicorn by itself does not."""
+        if self.cfg.check_config:
+            check = getattr(self.cfg.worker_class, "check_config", None)
+            if check is not None:
+                try:
+                    check(self.cfg, self.cfg.logger_class(self.cfg))
+                except RuntimeError as exc:
+                    sys.exit(f"\nError: {exc}\n")
+        super().run()
+
 
 class _Configuration(_DefaultWorker, Application):  # type: ignore[misc]  # gunicorn has no types
     """Reads the configuration and stops there; needs no application."""

@@ -24,6 +24,7 @@ cdef class WebSocketConnection(WebSocketWriter):
     cdef int _state
 
     cdef bint _is_reading_paused
+    cdef bint _is_step_due
     cdef object _failure
 
     cdef bytes _late_pong

@@ -80,6 +80,7 @@ class WebSocketConnection(WebSocketWriter):
 
         # Reading
         self._is_reading_paused = False
+        self._is_step_due = False  # the rest of a large message is inflated in the next turn of the loop
         self._failure: FrameError | None = None  # the peer's; waits for the app to take what came before it
 
         # Writing
@@ -184,13 +185,10 @@ class WebSocketConnection(WebSocketWriter):
                 self._write(encode_frame(_FIN_PING, b""))
 
     def drain(self) -> None:
-        """Say goodbye with 1012 (service restart), or 503 while the app has not answered."""
+        """Say goodbye with 1012 (service restart); to one the app has not answered, right after it has."""
         if self._state == _OPEN:
             self._session.disconnected(1012, "")
             self.close(1012, "")
-        elif self._state == _HANDSHAKE and self._status == 0:
-            self._session.disconnected(1012, "")
-            self.refuse(503)
 
     def abort(self) -> None:
         """Cancel the app's task and drop the connection."""
@@ -209,6 +207,8 @@ class WebSocketConnection(WebSocketWriter):
         self._heard_at = runtime.now
         self._write(answer)
         self._sent_bytes = 0
+        if runtime.is_draining:
+            runtime.loop.call_soon(self.drain)
         runtime.count_request()
 
     def refuse(self, status: int) -> None:
@@ -269,6 +269,7 @@ class WebSocketConnection(WebSocketWriter):
         self._state = _CLOSE_SENT
         self._end_by = self._runtime.now + self._runtime.settings.websocket_close_timeout_s
         # The peer's close frame may stand behind messages that nobody wants now.
+        self._decoder.discard()
         self._decode()
         self._resume_reading()
 
@@ -286,7 +287,9 @@ class WebSocketConnection(WebSocketWriter):
     # --- reading ---
 
     def _decode(self) -> None:
-        """Deliver what has arrived until the session is full."""
+        """Deliver what has arrived until the session is full or a large message takes another turn of the loop."""
+        if self._is_step_due:
+            return
         decoder = self._decoder
         session = self._session
         try:
@@ -302,6 +305,17 @@ class WebSocketConnection(WebSocketWriter):
                 session.wants_to_know = True
             else:
                 self._fail(exc)
+        if decoder.is_inflating:
+            self._is_step_due = True
+            self._pause_reading()
+            self._runtime.loop.call_soon(self._decode_on)
+
+    def _decode_on(self) -> None:
+        self._is_step_due = False
+        if self._state == _OPEN or self._state == _CLOSE_SENT:
+            self._decode()
+            if not self._session.is_full:
+                self._resume_reading()
 
     def _answer_control(self, opcode: int, payload: Any) -> None:
         if self._state != _OPEN:
@@ -328,6 +342,10 @@ class WebSocketConnection(WebSocketWriter):
         if self._state != _OPEN:
             return
         self._session.disconnected(error.close_code, error.reason)
+        if error.close_code == 1009:
+            # The frames are in order, so the client gets to send the rest; behind nginx it would not see why otherwise.
+            self.close(1009, error.reason)
+            return
         self._write(encode_close(error.close_code, error.reason))
         self._flush()
         self._resume_reading()
@@ -349,7 +367,7 @@ class WebSocketConnection(WebSocketWriter):
             self._transport.pause_reading()
 
     def _resume_reading(self) -> None:
-        if self._is_reading_paused and not self._transport.is_closing():
+        if self._is_reading_paused and not self._is_step_due and not self._transport.is_closing():
             self._is_reading_paused = False
             self._heard_at = self._runtime.now
             resume_reading(self._runtime.loop, self._transport)

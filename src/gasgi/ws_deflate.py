@@ -23,6 +23,8 @@ _WINDOW_BITS = {str(bits): bits for bits in range(8, 16)}  # decimal, no leading
 _TAIL = b"\x00\x00\xff\xff"  # RFC 7692, 7.2.1: the end of a flush, never sent
 # What one call may compress before others get their turn: 1 to 2 ms for data that does not compress, at level 1.
 _SLICE_BYTES = 32 * 1024
+# What one call may inflate: 0.1 to 0.5 ms.
+_STEP_BYTES = 128 * 1024
 # zlib's hash tables: 2 ** (level + 9) bytes. 5 with a window of 12 bits makes 32 KiB for each sending connection.
 _MEMORY_LEVEL = 5
 _MIN_ZLIB_BITS = 9  # zlib cannot write raw streams with a window of 8 bits
@@ -128,24 +130,67 @@ class Inflater:
         self._resets = agreement.client_resets
         self._decompressor: zlib._Decompress | None = None
 
-    def inflate(self, payload: bytes, limit_bytes: int) -> bytes:
-        """Inflate one message (RFC 7692, 7.2.2); raise FrameError 1009 before more than ``limit_bytes`` are made."""
+        # The message under way
+        self._compressed = b""
+        self._position = 0  # up to here zlib has it
+        self._room = 0  # what it may still inflate to
+        self._parts: list[bytes] = []
+
+    def inflate(self, payload: bytes, limit_bytes: int) -> bytes | None:
+        """Inflate one message (RFC 7692, 7.2.2); raise FrameError 1009 before more than ``limit_bytes`` are made.
+
+        None: it takes longer. Call ``inflate_on`` until that returns the message, and do nothing else in between.
+        """
+        self._compressed = payload
+        self._position = 0
+        self._room = limit_bytes
+        return self.inflate_on()
+
+    def inflate_on(self) -> bytes | None:
+        """Inflate the next step of the message; return the whole message after the last one."""
         decompressor = self._decompressor
         if decompressor is None:
             # zlib reads a window of 8 bits with 9 as well, and knows no smaller one for raw streams everywhere.
             decompressor = self._decompressor = zlib.decompressobj(-max(self._bits, _MIN_ZLIB_BITS))
+        data = decompressor.unconsumed_tail or self._next_slice()
+        step_bytes = min(_STEP_BYTES, self._room + 1)
         try:
-            inflated = decompressor.decompress(payload + _TAIL, limit_bytes + 1)
+            part = decompressor.decompress(data, step_bytes)
         except zlib.error as exc:
             raise FrameError(1007, "invalid compressed data") from exc
-        if len(inflated) > limit_bytes:
+        self._room -= len(part)
+        if self._room < 0:
             raise FrameError(1009, "message too big")
+        is_all_read = self._position > len(self._compressed)
         if decompressor.eof:
             # RFC 7692, 7.2.3.4: a final block ends zlib's stream. Only the padding may follow: starting again for
             # every final block that a message may hold would take quadratic time.
-            if decompressor.unused_data.lstrip(b"\0") != _TAIL[2:]:
+            behind = decompressor.unused_data
+            if not is_all_read:
+                behind += self._compressed[self._position :] + _TAIL
+            if behind.lstrip(b"\0") != _TAIL[2:]:
                 raise FrameError(1007, "data behind the final block")
             self._decompressor = None
+        elif len(part) == step_bytes or not is_all_read:
+            self._parts.append(part)
+            return None
         if self._resets:
             self._decompressor = None
-        return inflated
+        self._compressed = b""
+        if self._parts:
+            parts, self._parts = self._parts, []
+            parts.append(part)
+            return b"".join(parts)
+        return part
+
+    def _next_slice(self) -> bytes:
+        """Return what zlib gets next; empty when all of it was given and only what it holds back is to come."""
+        start = self._position
+        size = len(self._compressed)
+        if start > size:
+            return b""
+        if size - start <= _SLICE_BYTES:
+            self._position = size + 1  # the tail too
+            return (self._compressed[start:] if start else self._compressed) + _TAIL
+        self._position = start + _SLICE_BYTES
+        return self._compressed[start : self._position]

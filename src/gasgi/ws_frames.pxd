@@ -23,9 +23,12 @@ cdef class FrameDecoder:
     cdef public object payload
     cdef public int close_code
 
+    cdef public bint is_inflating
+
     cdef bytes _data
     cdef Py_ssize_t _position
     cdef bint _is_finished
+    cdef bint _is_discarding
 
     cdef int _message_opcode
     cdef bint _is_compressed
@@ -39,6 +42,7 @@ cdef class FrameDecoder:
     cpdef feed(self, bytes data)
     cpdef bint advance(self) except -1
     cpdef stop(self)
+    cpdef discard(self)
     @cython.locals(data=bytes, size=Py_ssize_t, position=Py_ssize_t, first=int, second=int, opcode=int,
                    length=Py_ssize_t)
     cdef bint _advance(self) except -1
@@ -48,10 +52,14 @@ cdef class FrameDecoder:
     @cython.locals(limit=Py_ssize_t)
     cdef int _check_size(self, int first, Py_ssize_t length) except -1
     cdef int _begin_frame(self, int first, bytes data, Py_ssize_t position, Py_ssize_t length) except -1
+    cdef int _begin_skipping(self, int first, Py_ssize_t position, Py_ssize_t length) except -1
+    @cython.locals(available=Py_ssize_t)
+    cdef bint _skip_frame(self) except -1
     @cython.locals(position=Py_ssize_t, available=Py_ssize_t, is_whole=bint)
     cdef bint _continue_frame(self) except -1
     @cython.locals(is_text=bint)
-    cdef _end_message(self)
+    cdef bint _end_message(self) except -1
+    cdef bint _take_inflated(self, bytes inflated) except -1
     cdef _end_control(self, int opcode, bytes payload)
 
 cpdef bytes encode_close(int code, str reason)

@@ -47,7 +47,8 @@ _INFLATE_SLACK = 1024
 class FrameDecoder:
     """Give it bytes with ``feed``, then call ``advance`` until it says that it needs more.
 
-    After ``advance`` has raised, or has found a close frame, the decoder takes nothing more.
+    After ``advance`` has raised, or has found a close frame, the decoder takes nothing more; but after 1009 it goes on
+    as after ``discard``, since the frames are in order and the peer will answer with a close frame.
     """
 
     def __init__(self, max_message_bytes: int, inflater: Inflater | None) -> None:
@@ -63,10 +64,14 @@ class FrameDecoder:
         self.payload: str | bytes = b""  # str for a text message and for the reason of a close frame
         self.close_code = 0
 
+        # Call advance() again in a later turn of the loop: a large message is inflated step by step.
+        self.is_inflating = False
+
         # Bytes not decoded yet
         self._data = b""
         self._position = 0
         self._is_finished = False
+        self._is_discarding = False
 
         # The message under construction
         self._message_opcode = 0  # 0: none
@@ -92,9 +97,20 @@ class FrameDecoder:
         """Go to the next message or control frame; False when that needs more bytes. Raises FrameError once."""
         try:
             return self._advance()
-        except FrameError:
-            self.stop()
+        except FrameError as exc:
+            if exc.close_code == 1009 and not self._is_discarding:
+                self.discard()
+            else:
+                self.stop()
             raise
+
+    def discard(self) -> None:
+        """Nobody wants messages any more: from now on find control frames only, and throw the rest away."""
+        self._is_discarding = True
+        self.is_inflating = False
+        self._buffer = None
+        if self._is_in_frame:
+            self._message_opcode = 0 if self._is_final else _BINARY
 
     def stop(self) -> None:
         """Take nothing more and release what is held."""
@@ -104,17 +120,25 @@ class FrameDecoder:
         self._buffer = None
         self._is_in_frame = False
         self._inflater = None
+        self.is_inflating = False
 
     def _advance(self) -> bool:
+        if self.is_inflating:
+            return self._take_inflated(self._inflater.inflate_on())  # type: ignore[union-attr]
         data = self._data
         size = len(data)
         while True:
             if self._is_in_frame:
+                if self._is_discarding:
+                    if not self._skip_frame():
+                        return False
+                    data = self._data
+                    size = len(data)
+                    continue
                 if not self._continue_frame():
                     return False
                 if self._is_final:
-                    self._end_message()
-                    return True
+                    return self._end_message()
                 continue
             position = self._position
             if size - position < 2:
@@ -136,9 +160,13 @@ class FrameDecoder:
                 self._position = position + length
                 self._end_control(opcode, unmask(data, position, position + length))
                 return True
-            self._check_size(first, length)
+            if not self._is_discarding:
+                self._check_size(first, length)
             if size < position:
                 break
+            if self._is_discarding:
+                self._begin_skipping(first, position, length)
+                continue
             if first & (_FIN | _RSV1) == _FIN and opcode != _CONTINUATION and size - position >= length:
                 # The usual case: a whole message that is not compressed.
                 self._position = position + length
@@ -200,7 +228,7 @@ class FrameDecoder:
         long_length = int.from_bytes(data[position : position + 8], "big")
         if long_length < 65536:
             raise FrameError(1002, "the length is not in its shortest form")
-        if long_length > self._max_compressed_bytes:  # before it has to fit a C number
+        if long_length > self._max_compressed_bytes and not self._is_discarding:
             raise FrameError(1009, "message too big")
         return long_length
 
@@ -224,6 +252,25 @@ class FrameDecoder:
         self._remaining = length
         self._is_final = bool(first & _FIN)
         self._is_in_frame = True
+
+    def _begin_skipping(self, first: int, position: int, length: int) -> None:
+        self._message_opcode = 0 if first & _FIN else _BINARY  # whether another message may begin behind this frame
+        self._position = position
+        self._remaining = length
+        self._is_in_frame = True
+
+    def _skip_frame(self) -> bool:
+        """Throw away what is there of the frame's payload; True at the frame's end."""
+        available = len(self._data) - self._position
+        if available < self._remaining:
+            self._remaining -= available
+            self._data = b""
+            self._position = 0
+            return False
+        self._position += self._remaining
+        self._remaining = 0
+        self._is_in_frame = False
+        return True
 
     def _continue_frame(self) -> bool:
         """Take what is there of the frame's payload; True at the frame's end."""
@@ -249,7 +296,8 @@ class FrameDecoder:
             return False
         return True
 
-    def _end_message(self) -> None:
+    def _end_message(self) -> bool:
+        """Put the message together; False when inflating it takes another turn."""
         buffer = self._buffer
         is_text = self._message_opcode == _TEXT
         self.is_message = True
@@ -259,10 +307,17 @@ class FrameDecoder:
         self._buffer = None
         if self._is_compressed:
             self._is_compressed = False
-            inflated = self._inflater.inflate(buffer.take(), self._max_message_bytes)  # type: ignore[union-attr]
-            self.payload = _decode_text(inflated) if is_text else inflated
-        else:
-            self.payload = buffer.take_text() if is_text else buffer.take()  # type: ignore[union-attr]
+            compressed = buffer.take()  # type: ignore[union-attr]
+            return self._take_inflated(self._inflater.inflate(compressed, self._max_message_bytes))  # type: ignore[union-attr]
+        self.payload = buffer.take_text() if is_text else buffer.take()  # type: ignore[union-attr]
+        return True
+
+    def _take_inflated(self, inflated: bytes | None) -> bool:
+        self.is_inflating = inflated is None
+        if inflated is None:
+            return False
+        self.payload = _decode_text(inflated) if self.opcode == _TEXT else inflated
+        return True
 
     def _end_control(self, opcode: int, payload: bytes) -> None:
         self.is_message = False

@@ -6,6 +6,7 @@ import json
 
 import httpx
 
+from tests.frameworks.rooms import meet
 from tests.frameworks.sites import Site
 from tests.frameworks.websocket import connect
 
@@ -32,3 +33,7 @@ def test_talks_over_a_websocket_of_channels(site: Site) -> None:
     with connect(site.ws + "/ws", ssl=site.context) as socket:
         socket.send('{"a": 1}')
         assert json.loads(socket.recv()) == {"consumer": {"a": 1}}
+
+
+def test_clients_meet_in_a_room(site: Site) -> None:
+    meet(site)

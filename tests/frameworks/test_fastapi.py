@@ -6,6 +6,7 @@ import json
 
 import httpx
 
+from tests.frameworks.rooms import meet
 from tests.frameworks.sites import Site
 from tests.frameworks.websocket import connect
 
@@ -35,3 +36,7 @@ def test_talks_over_a_websocket(client: httpx.Client, site: Site) -> None:
             break
     else:
         raise AssertionError("the app did not hear of the close")
+
+
+def test_clients_meet_in_a_room(site: Site) -> None:
+    meet(site)

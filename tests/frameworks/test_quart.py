@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 
+from tests.frameworks.rooms import meet
 from tests.frameworks.sites import Site
 from tests.frameworks.websocket import connect
 
@@ -21,3 +22,7 @@ def test_talks_over_a_websocket(site: Site) -> None:
     with connect(site.ws + "/ws", ssl=site.context) as socket:
         socket.send("a")
         assert socket.recv() == "quart a"
+
+
+def test_clients_meet_in_a_room(site: Site) -> None:
+    meet(site)

@@ -1,10 +1,13 @@
-"""Starlette with middleware, sessions, static files and sse-starlette."""
+"""Starlette with middleware, sessions, static files, WebSockets and sse-starlette."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import httpx
+
+from tests.frameworks.rooms import meet
+from tests.frameworks.sites import Site
 
 APP = "starlette_app:app"
 SOURCE = (Path(__file__).parent / "apps" / "starlette_app.py").read_bytes()
@@ -41,3 +44,7 @@ def test_serves_files(client: httpx.Client) -> None:
 
 def test_takes_a_large_body(client: httpx.Client) -> None:
     assert client.post("/echo", content=bytes(3_000_000)).text == "3000000"
+
+
+def test_clients_meet_in_a_room(site: Site) -> None:
+    meet(site)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gasgi.settings import OWN_SETTINGS
+from tests.support.certificates import Certificates, make_certificates
 
 COMMAND = [sys.executable, "-c", "from gasgi.cli import main; main()"]
 APP = "async def app(scope, receive, send): ..."
@@ -23,6 +24,11 @@ ROOT = Path(__file__).resolve().parents[2]
 def directory(tmp_path: Path) -> Path:
     (tmp_path / "main.py").write_text(APP)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 def run(command: list[str], directory: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -141,3 +147,32 @@ def test_version_names_both(directory):
 
     shown = run([*COMMAND, "--version"], directory).stdout
     assert shown == f"gasgi {gasgi.__version__} on gunicorn {gunicorn.__version__}\n"
+
+
+def test_check_config_passes_what_would_serve(directory, certificates):
+    options = ["--check-config", "--certfile", certificates.cert, "--keyfile", certificates.key]
+    done = run([*COMMAND, *options, "main:app"], directory)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--certfile", "{cert}", "--keyfile", "{other_key}"], "keyfile="),
+        (["--certfile", "main.py"], "certfile='main.py'"),
+        (["--certfile", "{cert}", "--keyfile", "{key}", "--ciphers", "NOTHING"], "ciphers='NOTHING'"),
+        (["--protocol", "uwsgi"], "protocol = 'uwsgi'"),
+        (["--access-logformat", "%(h"], "access_log_format = '%(h'"),
+        (["--gasgi-forwarded-fields", "x-forwarded-four"], "gasgi_forwarded_fields"),
+    ],
+)
+def test_check_config_names_what_would_stop_the_boot(directory, certificates, arguments, named):
+    arguments = [argument.format_map(vars(certificates)) for argument in arguments]
+    done = run([*COMMAND, "--check-config", *arguments, "main:app"], directory)
+    assert done.returncode != 0
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_config_leaves_other_worker_classes_alone(directory):
+    assert run([*COMMAND, "--check-config", "-k", "sync", "main:app"], directory).returncode == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 
 import pytest
 
@@ -94,6 +95,14 @@ def mirror(bits: int, resets: bool) -> tuple[Deflater, Inflater]:
     )
 
 
+def inflate(inflater: Inflater, compressed: bytes, limit_bytes: int) -> bytes:
+    """Inflate a message of any size."""
+    message = inflater.inflate(compressed, limit_bytes)
+    while message is None:
+        message = inflater.inflate_on()
+    return message
+
+
 @pytest.mark.parametrize("bits", range(9, 16))
 @pytest.mark.parametrize("resets", [False, True])
 def test_what_is_deflated_inflates_again(bits: int, resets: bool) -> None:
@@ -101,7 +110,7 @@ def test_what_is_deflated_inflates_again(bits: int, resets: bool) -> None:
     for message in MESSAGES * 2:
         compressed = deflater.deflate(message)
         assert not compressed.endswith(b"\x00\x00\xff\xff")
-        assert inflater.inflate(compressed, 1_000_000) == message
+        assert inflate(inflater, compressed, 1_000_000) == message
 
 
 def test_context_takeover_makes_the_second_message_smaller() -> None:
@@ -140,6 +149,57 @@ def test_slices_make_the_same_message_as_one_go() -> None:
         parts = list(sliced.deflate_in_slices(message))
         assert b"".join(parts) == whole.deflate(message)
         assert len(parts) >= len(message) // 65536
+
+
+@pytest.mark.parametrize("message", [NOISE * 4, bytes(5_000_000), b"some words " * 100_000], ids=["noise", "0", "text"])
+@pytest.mark.parametrize("resets", [False, True])
+def test_inflates_a_large_message_in_bounded_steps(message: bytes, resets: bool) -> None:
+    deflater, inflater = mirror(15, resets)
+    compressed = deflater.deflate(message)
+    steps = 1
+    inflated = inflater.inflate(compressed, len(message))
+    while inflated is None:
+        steps += 1
+        inflated = inflater.inflate_on()
+    assert inflated == message
+    assert steps >= len(message) // 131072
+    # The context of both sides goes on, or begins anew, behind it.
+    assert inflate(inflater, deflater.deflate(message), len(message)) == message
+
+
+@pytest.mark.parametrize("size", [131_071, 131_072, 131_073, 262_144])
+def test_inflates_what_ends_with_a_step(size: int) -> None:
+    deflater, inflater = mirror(15, False)
+    for message in (NOISE[:1] * size, (NOISE * 2)[:size]):
+        assert inflate(inflater, deflater.deflate(message), size) == message
+
+
+@pytest.mark.parametrize("size", [32_764, 32_768, 32_769, 65_536])
+def test_inflates_what_is_read_in_slices(size: int) -> None:
+    compressed = mirror(15, False)[0].deflate((NOISE * 2)[:size])
+    for start in range(-8, 9):
+        # Empty blocks (RFC 1951, 3.2.4) move where the slices lie.
+        padded = b"\x00\x00\x00\xff\xff" * (8 + start) + compressed
+        assert inflate(mirror(15, False)[1], padded, size) == (NOISE * 2)[:size]
+
+
+def test_a_bomb_of_many_steps_is_refused_at_the_limit() -> None:
+    compressed = mirror(15, False)[0].deflate(bytes(50_000_000))
+    inflater = mirror(15, False)[1]
+    with pytest.raises(FrameError) as caught:
+        inflate(inflater, compressed, 1_000_000)
+    assert caught.value.close_code == 1009
+
+
+def test_a_large_message_may_end_in_a_final_block() -> None:
+    compressor = zlib.compressobj(wbits=-15)
+    final = compressor.compress(NOISE * 2) + compressor.flush()
+    inflater = Inflater(DeflateAgreement())
+    for padding in (b"", b"\0", bytes(70_000)):
+        assert inflate(inflater, final + padding, 1_000_000) == NOISE * 2
+    with pytest.raises(FrameError) as caught:
+        inflate(inflater, final + final, 10_000_000)
+    assert caught.value.close_code == 1007
 
 
 @pytest.mark.parametrize("size", [1000, 5000])

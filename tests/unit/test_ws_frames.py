@@ -38,7 +38,9 @@ def decode(
     try:
         for piece in pieces:
             decoder.feed(piece)
-            while decoder.advance():
+            while decoder.advance() or decoder.is_inflating:
+                if decoder.is_inflating:
+                    continue
                 found.append((decoder.opcode, decoder.payload))
                 if decoder.opcode == CLOSE:
                     found.append((decoder.close_code, "close code"))

@@ -11,10 +11,11 @@ settings.configure(
     ROOT_URLCONF=__name__,
     MIDDLEWARE=["django.middleware.common.CommonMiddleware", "django.middleware.gzip.GZipMiddleware"],
     SECURE_PROXY_SSL_HEADER=None,
+    CHANNEL_LAYERS={"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}},
 )
 django.setup()
 
-from channels.generic.websocket import AsyncJsonWebsocketConsumer  # noqa: E402
+from channels.generic.websocket import AsyncJsonWebsocketConsumer, AsyncWebsocketConsumer  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.core.asgi import get_asgi_application  # noqa: E402
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse  # noqa: E402
@@ -50,4 +51,19 @@ class Consumer(AsyncJsonWebsocketConsumer):
         await self.send_json({"consumer": content})
 
 
-app = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": URLRouter([path("ws", Consumer.as_asgi())])})
+class Member(AsyncWebsocketConsumer):
+    groups = ("room",)
+
+    async def connect(self):
+        await self.accept()
+        await self.send("welcome")
+
+    async def receive(self, text_data=None, bytes_data=None):
+        await self.channel_layer.group_send("room", {"type": "said", "text": text_data})
+
+    async def said(self, event):
+        await self.send(event["text"])
+
+
+websockets = URLRouter([path("ws", Consumer.as_asgi()), path("room", Member.as_asgi())])
+app = ProtocolTypeRouter({"http": get_asgi_application(), "websocket": websockets})

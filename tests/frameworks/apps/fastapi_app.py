@@ -6,6 +6,7 @@ from fastapi import BackgroundTasks, FastAPI, Form, UploadFile, WebSocket, WebSo
 from pydantic import BaseModel
 
 events = []
+room = set()
 
 
 @asynccontextmanager
@@ -46,3 +47,17 @@ async def websocket(socket: WebSocket):
             await socket.send_json({"pool": socket.state.pool, "got": await socket.receive_json()})
     except WebSocketDisconnect as exc:
         events.append(f"left with {exc.code}")
+
+
+@app.websocket("/room")
+async def meet(socket: WebSocket):
+    await socket.accept()
+    room.add(socket)
+    try:
+        await socket.send_text("welcome")
+        while True:
+            said = await socket.receive_text()
+            for member in tuple(room):
+                await member.send_text(said)
+    except WebSocketDisconnect:
+        room.discard(socket)

@@ -1,8 +1,11 @@
 """Quart: JSON, a streamed answer, an upload read in pieces, a WebSocket."""
 
+import asyncio
+
 from quart import Quart, request, websocket
 
 app = Quart(__name__)
+room = set()
 
 
 @app.post("/json")
@@ -31,3 +34,16 @@ async def size():
 async def ws():
     while True:
         await websocket.send("quart " + await websocket.receive())
+
+
+@app.websocket("/room")
+async def meet():
+    member = websocket._get_current_object()
+    room.add(member)
+    try:
+        await member.send("welcome")
+        while True:
+            said = await member.receive()
+            await asyncio.gather(*(other.send(said) for other in room))
+    finally:
+        room.discard(member)

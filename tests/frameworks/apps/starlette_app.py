@@ -1,18 +1,20 @@
-"""Starlette with BaseHTTPMiddleware, gzip, sessions, static files and server-sent events."""
+"""Starlette with BaseHTTPMiddleware, gzip, sessions, static files, a room and server-sent events."""
 
 from pathlib import Path
 
 from sse_starlette import EventSourceResponse
 from starlette.applications import Starlette
+from starlette.endpoints import WebSocketEndpoint
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 HERE = Path(__file__).parent
+room = set()
 
 
 async def mark(request, call_next):
@@ -48,6 +50,22 @@ async def echo(request):
     return PlainTextResponse(str(len(await request.body())))
 
 
+class Member(WebSocketEndpoint):
+    encoding = "text"
+
+    async def on_connect(self, websocket):
+        await websocket.accept()
+        room.add(websocket)
+        await websocket.send_text("welcome")
+
+    async def on_receive(self, websocket, data):
+        for member in tuple(room):
+            await member.send_text(data)
+
+    async def on_disconnect(self, websocket, close_code):
+        room.discard(websocket)
+
+
 async def source(request):
     return FileResponse(HERE / "starlette_app.py")
 
@@ -59,6 +77,7 @@ app = Starlette(
         Route("/stream", stream),
         Route("/echo", echo, methods=["POST"]),
         Route("/file", source),
+        WebSocketRoute("/room", Member),
         Mount("/static", StaticFiles(directory=HERE)),
     ],
     middleware=[
