@@ -46,7 +46,7 @@ cdef class HttpConnection(HttpWriter):
 
     cpdef sweep(self, double now)
     cdef _read_head(self, bytes data)
-    cdef _begin(self, ParsedHead head, bint may_run_now)
+    cdef _begin(self, ParsedHead head)
     cdef _apply_policy(self, ParsedHead head)
     cdef _begin_websocket(self, ParsedHead head, dict template, forwarded)
     cdef bytes _feed_body(self, bytes data)

@@ -240,12 +240,12 @@ class HttpConnection(HttpWriter):
         if head is not None:
             self._held = self._parser.take_leftover()
             self._held_at = 0
-            self._begin(head, True)
+            self._begin(head)
         elif self._phase == IDLE and self._parser.is_partial:
             self._phase = HEAD
             self._set_read_deadline(self._runtime.settings.header_timeout_s)
 
-    def _begin(self, head: RequestHead, may_run_now: bool) -> None:
+    def _begin(self, head: RequestHead) -> None:
         """Hand a request to the app. The bytes behind its head are in ``_held`` from ``_held_at`` on."""
         runtime = self._runtime
         self._head = head
@@ -301,7 +301,7 @@ class HttpConnection(HttpWriter):
                 self._resume_reading()
         if self._is_eof:
             self._begin_grace()
-        exchange.start(may_run_now)
+        exchange.start()
 
     def _apply_policy(self, head: RequestHead) -> Forwarded | None:
         """Take what a trusted proxy says of the client, and drop or refuse ambiguous field names."""
@@ -421,7 +421,7 @@ class HttpConnection(HttpWriter):
                 return
             if head is not None:
                 self._held_at -= len(self._parser.take_leftover())
-                self._begin(head, False)
+                self._begin(head)
                 return
         if self._is_reading_paused:
             self._resume_reading()

@@ -28,7 +28,7 @@ cdef class HttpExchange:
     cpdef disconnect(self)
     cpdef cancel(self)
     cpdef complete(self)
-    cpdef start(self, bint may_run_now)
+    cpdef start(self)
 
     cdef dict _next_message(self)
     cdef dict _take_body(self)

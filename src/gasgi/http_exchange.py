@@ -102,9 +102,9 @@ class HttpExchange:
         if self._waiters is not None:
             self._wake()
 
-    def start(self, may_run_now: bool) -> None:
-        """Run the app in a task; its first step runs before this returns where ``may_run_now`` and Python allow it."""
-        task = self._runtime.spawn(self.run(), may_run_now)
+    def start(self) -> None:
+        """Run the app in a task of its own, from the next turn of the loop on."""
+        task = self._runtime.spawn(self.run())
         if self.is_running:
             self._task = task
             self._runtime.exchanges.add(self)

@@ -1,6 +1,6 @@
 from gasgi.proxy cimport ProxyPolicy
 
-cdef bint HAS_TASK_CONTEXT, CAN_START_EAGERLY
+cdef bint HAS_TASK_CONTEXT
 
 cdef class Runtime:
     cdef public object loop
@@ -27,6 +27,6 @@ cdef class Runtime:
     cdef public set exchanges
     cdef public Py_ssize_t requests_completed
 
-    cpdef spawn(self, coro, bint may_run_now)
+    cpdef spawn(self, coro)
     cpdef forget(self, connection)
     cpdef count_request(self)

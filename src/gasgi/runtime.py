@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "Conversation", "Log", "Runtime"]
 
 HAS_TASK_CONTEXT = sys.version_info >= (3, 11)
-CAN_START_EAGERLY = sys.version_info >= (3, 12)
 TASK_NAME = "gasgi-request"
 Task = asyncio.Task
 
@@ -109,17 +108,16 @@ class Runtime:
         self.exchanges: set[Conversation] = set()
         self.requests_completed = 0
 
-    def spawn(self, coro: Coroutine[Any, Any, None], may_run_now: bool) -> asyncio.Task[None]:
+    def spawn(self, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run ``coro`` in a task with a fresh copy of the worker's context.
 
-        Its first step runs at once when ``may_run_now`` and Python can (3.12); not to be asked for within another task.
+        Not started eagerly (3.12): with many connections, reading all requests, then running all handlers, then writing
+        all answers keeps the processor's caches warm. An eager start cost 15 % and more (docs/performance.md).
         """
         context = self.base_context.copy()
         if self.has_task_factory or not HAS_TASK_CONTEXT:
             return context.run(self.loop.create_task, coro)
         # A name given is a name that need not be counted up and formatted.
-        if CAN_START_EAGERLY and may_run_now:
-            return Task(coro, loop=self.loop, name=TASK_NAME, context=context, eager_start=True)
         return Task(coro, loop=self.loop, name=TASK_NAME, context=context)
 
     def forget(self, connection: Connection) -> None:

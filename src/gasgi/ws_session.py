@@ -122,7 +122,7 @@ class WebSocketSession:
     def start(self) -> None:
         """Run the app in a task."""
         self._runtime.exchanges.add(self)
-        self._task = self._runtime.spawn(self.run(), False)
+        self._task = self._runtime.spawn(self.run())
 
     async def run(self) -> None:
         """Run the app from the first event to its end."""
