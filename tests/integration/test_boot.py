@@ -172,7 +172,6 @@ def test_reload_does_not_wait_for_open_streams(start, tmp_path, journal):
     assert "shutdown" in journal()
 
 
-
 def test_daemon_detaches_and_serves(start, tmp_path):
     pidfile, error_log = tmp_path / "pid", tmp_path / "error.log"
     options = ("--daemon", "--pid", str(pidfile), "--error-logfile", str(error_log))
