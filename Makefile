@@ -180,9 +180,9 @@ $(VENV)/.benchmarks: benchmarks/requirements.txt | $(VENV)/.made
 	$(PIP) install -q -r $<
 	@touch $@
 
-bench: ## every workload against every peer
+bench: ## every workload against every peer, 1 to 10,000 connections, latency, memory
 bench-here: bench-environment
-	$(PY) benchmarks/run.py
+	$(PY) benchmarks/run.py --extra
 
 bench-quick: ## two minutes of it
 bench-quick-here: bench-environment
