@@ -39,41 +39,23 @@ _CR = 13
 class RequestHead:
     """One request head; made by HeadParser only."""
 
-    __slots__ = (
-        "accepts_trailers",
-        "content_length",
-        "expects_continue",
-        "has_underscore_name",
-        "headers",
-        "host",
-        "http_version",
-        "is_chunked",
-        "keep_alive",
-        "method",
-        "path",
-        "query_string",
-        "raw_path",
-        "target",
-        "upgrade",
-    )
-
     method: str
     target: bytes
     path: str
     raw_path: bytes
     query_string: bytes
     http_version: str
+    headers: list[tuple[bytes, bytes]]
 
-    def __init__(self) -> None:
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.host = b""
-        self.content_length = -1
-        self.is_chunked = False
-        self.keep_alive = True
-        self.upgrade = b""
-        self.expects_continue = False
-        self.accepts_trailers = False
-        self.has_underscore_name = False
+    # What most heads have in common need not be set for each.
+    host = b""
+    content_length = -1
+    is_chunked = False
+    keep_alive = True
+    upgrade = b""
+    expects_continue = False
+    accepts_trailers = False
+    has_underscore_name = False
 
 
 class _FieldSink:
@@ -90,9 +72,13 @@ class _FieldSink:
         "has_upgrade",
         "head",
         "is_unusual",
+        "known_host",
         "seen",
         "upgrade",
     )
+
+    def __init__(self) -> None:
+        self.known_host = b""  # what the latest request of the connection said, and most say again
 
     def begin(self, head: RequestHead) -> None:
         self.head: RequestHead | None = head
@@ -140,8 +126,10 @@ class _FieldSink:
                 raise refusal(400, f"more than one {name.decode('ascii')}")
             self.seen |= bit
             if kind == FieldKind.HOST:
-                if not is_host(value):
-                    raise refusal(400, "invalid host")
+                if value != self.known_host:
+                    if not is_host(value):
+                        raise refusal(400, "invalid host")
+                    self.known_host = value
                 head.host = value
             elif kind == FieldKind.CONTENT_LENGTH:
                 head.content_length = read_content_length(value)
@@ -246,7 +234,9 @@ class HeadParser:
         if start == len(data):
             return None
         self._head_start = self._line_start = self._position = start
-        end = self._scan(data)
+        end = self._scan_whole(data)
+        if end < 0:
+            end = self._scan(data)
         if end < 0:
             self._buffer += data
             self._rebase()
@@ -273,6 +263,22 @@ class HeadParser:
             self._fields_start -= start
             self._line_start -= start
             self._position -= start
+
+    def _scan_whole(self, source: bytes) -> int:
+        """Return the position behind a head that is here and below every limit; -1: it takes a look at each line."""
+        start = self._head_start
+        limits = self._limits
+        end = source.find(b"\r\n\r\n", start, start + limits.unlooked_bytes) + 4
+        if end < 4 or source[start] not in TOKEN_BYTES:
+            return -1
+        lines = source.count(b"\n", start, end)
+        if lines - 2 > limits.fields or lines != source.count(b"\r\n", start, end):
+            return -1
+        line_end = source.index(b"\r\n", start)
+        self._read_first_line(source[start:line_end])
+        self._fields_start = line_end + 2
+        self._field_count = lines - 2
+        return end
 
     def _scan(self, source: bytes | bytearray) -> int:
         """Return the position behind the head, -1 when it is not here yet. Read the first line once it is whole."""
@@ -332,6 +338,7 @@ class HeadParser:
 
     def _read_first_line(self, line: bytes) -> None:
         head = self._head = RequestHead()
+        head.headers = []
         self._authority = None
         parts = line.split(b" ")
         if len(parts) == 3:

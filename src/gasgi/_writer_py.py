@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from gasgi.errors import ASGIMisuse
 from gasgi.tables import STATUS_PHRASES
 
-_STATUS_LINES = {status: b"HTTP/1.1 %d %s\r\n" % (status, phrase) for status, phrase in STATUS_PHRASES.items()}
+_STATUS_LINES = {status: b"HTTP/1.1 %d %s" % (status, phrase) for status, phrase in STATUS_PHRASES.items()}
 _is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch  # a token: RFC 9110, 5.6.2
 _find_control = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search  # RFC 9110, 5.5
 _is_length = re.compile(rb"[0-9]{1,18}").fullmatch  # what fits a signed 64-bit number
+_PLAIN, _DATE, _SERVER, _CONNECTION, _CONTENT_LENGTH, _TRANSFER_ENCODING = range(6)
+_KINDS = {
+    b"date": _DATE,
+    b"server": _SERVER,
+    b"connection": _CONNECTION,
+    b"content-length": _CONTENT_LENGTH,
+    b"transfer-encoding": _TRANSFER_ENCODING,
+}
 
 
 def encode_response_head(
@@ -33,38 +42,41 @@ def encode_response_head(
     if line is None:
         if not 100 <= status <= 999:
             raise ASGIMisuse(f"status must be a number from 100 to 999, not {status}")
-        line = b"HTTP/1.1 %d \r\n" % status
+        line = b"HTTP/1.1 %d " % status
     parts = [line]
     length = -1
     closes = has_server = has_date = False
     for field in headers:
-        name, value = _pair_of(field)
+        try:
+            name, value = field
+        except (TypeError, ValueError):
+            raise ASGIMisuse(f"a header must be a pair of name and value, not {field!r}") from None
         if not isinstance(name, bytes) or not isinstance(value, bytes):
             raise ASGIMisuse(f"header names and values must be bytes, not {name!r}: {value!r}")
-        if not _is_name(name):
-            raise ASGIMisuse(f"invalid header name {name!r}")
+        start, kind = _start_of_line(name)
         if _find_control(value):
             raise ASGIMisuse(f"control character in the value of header {name!r}")
-        name = name.lower()
-        if name == b"date":
-            has_date = True
-        elif name == b"server":
-            has_server = True
-        elif name == b"connection":
-            closes = closes or b"close" in [option.strip(b" \t").lower() for option in value.split(b",")]
-            continue
-        elif name == b"content-length":
-            given = _content_length_of(value)
-            if length >= 0:
-                if length != given:
-                    raise ASGIMisuse(f"content-length given twice: {length} and {given}")
+        if kind:
+            if kind == _DATE:
+                has_date = True
+            elif kind == _SERVER:
+                has_server = True
+            elif kind == _CONTENT_LENGTH:
+                given = _content_length_of(value)
+                if length >= 0:
+                    if length != given:
+                        raise ASGIMisuse(f"content-length given twice: {length} and {given}")
+                    continue
+                length = given
+                if status < 200 or status == 204 or status == 205:
+                    continue
+            else:
+                if kind == _CONNECTION:
+                    closes = closes or b"close" in [option.strip(b" \t").lower() for option in value.split(b",")]
                 continue
-            length = given
-            if status < 200 or status == 204 or status == 205:
-                continue
-        elif name == b"transfer-encoding":
-            continue
-        parts.append(b"%s: %s\r\n" % (name, value))
+        parts.append(start)
+        parts.append(value)
+    parts.append(b"\r\n")
     if not has_server:
         parts.append(server_field)
     if not has_date:
@@ -82,12 +94,13 @@ def encode_chunk(body: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(body), body) if body else b""
 
 
-def _pair_of(field: Iterable[bytes]) -> tuple[bytes, bytes]:
-    try:
-        name, value = field
-    except (TypeError, ValueError):
-        raise ASGIMisuse(f"a header must be a pair of name and value, not {field!r}") from None
-    return name, value
+@lru_cache(maxsize=256)
+def _start_of_line(name: bytes) -> tuple[bytes, int]:
+    """Return the end of the line before, the name and what separates it from the value; and the kind of the field."""
+    if not _is_name(name):
+        raise ASGIMisuse(f"invalid header name {name!r}")
+    name = name.lower()
+    return b"\r\n%b: " % name, _KINDS.get(name, _PLAIN)
 
 
 def _content_length_of(value: bytes) -> int:

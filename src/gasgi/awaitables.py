@@ -12,18 +12,15 @@ from typing import Any
 
 __all__ = ["DONE"]
 
+# At its end, and stays there: nobody can tell one use of it from another.
+_EXHAUSTED: Generator[Any, None, None] = iter(())  # type: ignore[assignment]  # await needs no more than an iterator
+
 
 class _Done:
     """Without state, so one serves all callers, any number of times."""
 
     def __await__(self) -> Generator[Any, None, None]:
-        return self
-
-    def __iter__(self) -> _Done:
-        return self
-
-    def __next__(self) -> Any:
-        raise StopIteration
+        return _EXHAUSTED
 
     def send(self, value: Any) -> Any:
         """Finish: what a Task calls instead of ``await``."""

@@ -69,7 +69,16 @@ class FieldKind:
 class HeadLimits:
     """How large a head may be, with gunicorn's meaning of 0; ``field_bytes`` counts the CRLF, ``line`` does not."""
 
-    __slots__ = ("casefold_method", "field_bytes", "fields", "head_bytes", "line", "permit_method", "permit_version")
+    __slots__ = (
+        "casefold_method",
+        "field_bytes",
+        "fields",
+        "head_bytes",
+        "line",
+        "permit_method",
+        "permit_version",
+        "unlooked_bytes",
+    )
 
     def __init__(
         self,
@@ -85,6 +94,8 @@ class HeadLimits:
         # Two bytes at least, or the empty line that ends a head would be a field too long.
         self.field_bytes = max(2, min(field_bytes, FIELD_BYTES_MAX)) if field_bytes > 0 else FIELD_BYTES_MAX
         self.head_bytes = min(self.line + 2 + self.fields * self.field_bytes + 2, HEAD_BYTES_MAX)
+        # No line of a head of this size can be too long.
+        self.unlooked_bytes = min(self.line, self.field_bytes - 1)
         self.permit_method = permit_method
         self.permit_version = permit_version
         self.casefold_method = casefold_method
