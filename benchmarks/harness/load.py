@@ -16,7 +16,18 @@ from typing import Any
 from harness.processes import pin
 from harness.workloads import Workload
 
-__all__ = ["BUILD", "HERE", "Load", "LoadError", "check_answer", "prepare", "put_load", "wait_for_port"]
+__all__ = [
+    "BUILD",
+    "HERE",
+    "Load",
+    "LoadError",
+    "check_answer",
+    "prepare",
+    "put_load",
+    "run_load",
+    "wait_for_port",
+    "wrk",
+]
 
 HERE = Path(__file__).resolve().parent.parent
 BUILD = HERE / "build"
@@ -106,13 +117,12 @@ def put_load(
     count = connections or workload.connections
     if workload.is_websocket:
         command = [str(BUILD / "ws_load"), str(port), str(count), str(workload.message_bytes), str(duration_s)]
-        found = _run(command, core, duration_s)
+        found = run_load(command, core, duration_s)
     else:
         url = f"{'https' if workload.is_tls else 'http'}://127.0.0.1:{port}{workload.path}"
         script, argument = ("paced", str(pause_ms)) if pause_ms else (workload.script, workload.argument)
-        command = ["wrk", "--threads", "1", "--connections", str(count), "--duration", f"{max(1, round(duration_s))}s"]
-        command += ["--timeout", "10s", "--script", f"wrk/{script}.lua", url]
-        found = _run([*command, "--", argument] if argument else command, core, duration_s)
+        command = [*wrk(count, duration_s, timeout_s=10), "--script", f"wrk/{script}.lua", url]
+        found = run_load([*command, "--", argument] if argument else command, core, duration_s)
     if any(found["errors"].values()):
         raise LoadError(f"{workload.name}: errors in the run: {found['errors']}")
     if not found["answers"]:
@@ -124,7 +134,14 @@ def put_load(
     return Load(found["answers"], found["duration_us"] / 1e6, found["p50_us"], found["p99_us"])
 
 
-def _run(command: list[str], core: int | None, duration_s: float) -> dict[str, Any]:
+def wrk(connections: int, duration_s: float, *, timeout_s: int) -> list[str]:
+    """wrk's command line, without script and address."""
+    duration = f"{max(1, round(duration_s))}s"
+    return ["wrk", "-t1", "--connections", str(connections), "--duration", duration, "--timeout", f"{timeout_s}s"]
+
+
+def run_load(command: list[str], core: int | None, duration_s: float) -> dict[str, Any]:
+    """Run a load pinned to ``core`` and return what its RESULT line says; raise LoadError without one."""
     done = subprocess.run(
         command,
         cwd=HERE,

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import ssl
 import statistics
-import subprocess
 import time
 import urllib.request
 from typing import Any
 
-from harness.load import HERE, LoadError
-from harness.processes import pin
+from harness.load import LoadError, run_load, wrk
 
 __all__ = ["burst", "put_wrk", "wait_for_answer"]
 
@@ -30,34 +27,11 @@ def wait_for_answer(url: str) -> None:
 
 def put_wrk(url: str, connections: int, seconds: int, core: int | None) -> dict[str, Any]:
     """Load ``url`` and return wrk's figures; raise LoadError when an answer was no 2xx or nothing came."""
-    command = [
-        "wrk",
-        "--threads",
-        "1",
-        "--connections",
-        str(connections),
-        "--duration",
-        f"{seconds}s",
-        "--timeout",
-        "30s",
-    ]
-    command += ["--script", "wrk/plain.lua", url]
-    done = subprocess.run(
-        command,
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        timeout=seconds * 3 + 60,
-        preexec_fn=lambda: pin(core),
-        check=False,
-    )
-    for line in done.stdout.splitlines():
-        if line.startswith("RESULT "):
-            found: dict[str, Any] = json.loads(line[7:])
-            if found["errors"]["status"] or not found["answers"]:
-                raise LoadError(f"{url}: {found}")
-            return found
-    raise LoadError(f"wrk gave no result: {(done.stderr or done.stdout)[-300:]}")
+    command = [*wrk(connections, seconds, timeout_s=30), "--script", "wrk/plain.lua", url]
+    found = run_load(command, core, seconds)
+    if found["errors"]["status"] or not found["answers"]:
+        raise LoadError(f"{url}: {found}")
+    return found
 
 
 def burst(port: int, path: str, connections: int) -> dict[str, float]:

@@ -178,7 +178,9 @@ def draw(results: dict[str, Any]) -> None:
     for experiment in EXPERIMENTS:
         if experiment.name not in results:
             continue
-        found = {name: summarise(rounds) for name, rounds in results[experiment.name]["rounds"].items()}
+        rounds = results[experiment.name]["rounds"]
+        # In the order of the experiment: the file has them by name.
+        found = {variant.name: summarise(rounds[variant.name]) for variant in experiment.variants}
         groups = []
         for figure in experiment.figures:
             bars = [(name, figures[figure], COLOURS[number]) for number, (name, figures) in enumerate(found.items())]
