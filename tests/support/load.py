@@ -6,26 +6,53 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
-__all__ = ["Load", "run_load"]
+__all__ = ["Clients", "Load", "keep_busy", "run_load"]
 
 
-class Load:
-    """``asked``: paths of requests sent; ``answered``: those of whole answers; ``failures``: what went wrong."""
+class Clients:
+    """Come again and again until ``is_over``; ``failures``: what went wrong."""
 
-    def __init__(self, address: tuple[str, int] | str, keep_alive: bool) -> None:
-        self._address = address
-        self._keep_alive = keep_alive
-        self._numbers = itertools.count()
+    def __init__(self) -> None:
         self.is_over = False
-        self.asked: list[str] = []
-        self.answered: list[str] = []
         self.failures: list[str] = []
 
     async def run(self, clients: int) -> None:
-        """Keep asking until ``is_over``."""
+        """Be ``clients`` at a time until ``is_over``."""
         await asyncio.gather(*(self._client() for _ in range(clients)))
+
+    async def _client(self) -> None:
+        raise NotImplementedError
+
+
+ClientsT = TypeVar("ClientsT", bound=Clients)
+
+
+@contextmanager
+def keep_busy(load: ClientsT, clients: int) -> Iterator[ClientsT]:
+    """Run ``clients`` of them in a thread; when this ends the last has what it asked for."""
+    thread = threading.Thread(target=lambda: asyncio.run(load.run(clients)), name=type(load).__name__)
+    thread.start()
+    try:
+        yield load
+    finally:
+        load.is_over = True
+        thread.join(60)
+    assert not thread.is_alive(), "a client waits for its answer, or its end, for ever"
+
+
+class Load(Clients):
+    """``asked``: paths of requests sent; ``answered``: those of whole answers."""
+
+    def __init__(self, address: tuple[str, int] | str, keep_alive: bool) -> None:
+        super().__init__()
+        self._address = address
+        self._keep_alive = keep_alive
+        self._numbers = itertools.count()
+        self.asked: list[str] = []
+        self.answered: list[str] = []
 
     async def _client(self) -> None:
         while not self.is_over:
@@ -61,15 +88,6 @@ class Load:
         return b"connection: close" not in head
 
 
-@contextmanager
-def run_load(address: tuple[str, int] | str, clients: int = 8, keep_alive: bool = True) -> Iterator[Load]:
-    """Keep ``clients`` asking in a thread; when this ends the last answers are in."""
-    load = Load(address, keep_alive)
-    thread = threading.Thread(target=lambda: asyncio.run(load.run(clients)), name="load")
-    thread.start()
-    try:
-        yield load
-    finally:
-        load.is_over = True
-        thread.join(60)
-    assert not thread.is_alive(), "a request was never answered"
+def run_load(address: tuple[str, int] | str, clients: int = 8, keep_alive: bool = True) -> AbstractContextManager[Load]:
+    """Keep ``clients`` asking."""
+    return keep_busy(Load(address, keep_alive), clients)

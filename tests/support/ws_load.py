@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.support.load import Clients, keep_busy
+
 __all__ = ["WebSocketLoad", "run_websocket_load"]
 
 
-class WebSocketLoad:
+class WebSocketLoad(Clients):
     """Serves itself from ``/count/NAME``, which counts from 0.
 
     ``ended``: for each connection that was told to come again, the last number it heard (-1 for none). ``failures``:
@@ -22,16 +22,12 @@ class WebSocketLoad:
     """
 
     def __init__(self, url: str) -> None:
+        super().__init__()
         self._url = url
         self._names = itertools.count()
-        self.is_over = False
         self.ended: dict[str, int] = {}
         self.heard = 0
         self.listening: set[str] = set()  # those that have heard something and are not at their end
-        self.failures: list[str] = []
-
-    async def run(self, clients: int) -> None:
-        await asyncio.gather(*(self._client() for _ in range(clients)))
 
     async def _client(self) -> None:
         while not self.is_over:
@@ -62,15 +58,6 @@ class WebSocketLoad:
             self.listening.discard(name)
 
 
-@contextmanager
-def run_websocket_load(url: str, clients: int = 8) -> Iterator[WebSocketLoad]:
-    """Keep ``clients`` listening in a thread."""
-    load = WebSocketLoad(url)
-    thread = threading.Thread(target=lambda: asyncio.run(load.run(clients)), name="websockets")
-    thread.start()
-    try:
-        yield load
-    finally:
-        load.is_over = True
-        thread.join(60)
-    assert not thread.is_alive(), "a WebSocket never ended"
+def run_websocket_load(url: str, clients: int = 8) -> AbstractContextManager[WebSocketLoad]:
+    """Keep ``clients`` listening."""
+    return keep_busy(WebSocketLoad(url), clients)
