@@ -87,6 +87,14 @@ def test_answers_431_when_there_is_one_field_too_many(twin: ModuleType) -> None:
     check_refusal(twin, b"GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 1\r\n\r\n", HeadLimits(fields=2), FIELDS_TOO_LARGE)
 
 
+def test_takes_heads_of_every_size_around_the_limits_of_a_line(twin: ModuleType) -> None:
+    # A head shorter than the shortest limit need not be measured line by line; a longer one is.
+    for line, field_bytes in ((16, 40), (40, 12), (30, 30)):
+        for size in range(45):
+            raw = GET[:-2] + b"".join(b"A: 1\r\n" for _ in range(size // 6)) + b"B:%b\r\n\r\n" % (b"1" * (size % 6))
+            check_refusal(twin, raw, HeadLimits(line=line, field_bytes=field_bytes), None)
+
+
 def test_answers_the_first_thing_wrong_wherever_the_bytes_are_split(twin: ModuleType) -> None:
     limits = HeadLimits(line=40, fields=3, field_bytes=20)
     version = (505, "HTTP Version Not Supported")
