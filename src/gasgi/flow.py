@@ -68,3 +68,8 @@ class WriteGate:
             await waiter
         if self.is_lost:
             raise ClientDisconnected("the client left before the answer was sent")
+
+    async def next_turn(self) -> None:
+        """Let the loop serve everybody else first: what a sender awaits that would never wait otherwise."""
+        await asyncio.sleep(0)
+        await self.wait()

@@ -104,7 +104,7 @@ class HttpWriter(HttpStream):
             if more:
                 # Nothing of it is ever sent, so nothing else would make an endless stream wait.
                 self._flush_soon()
-                return self._next_turn()
+                return self._gate.next_turn()
         else:
             self._sent_bytes += size
         if not more:
@@ -113,13 +113,13 @@ class HttpWriter(HttpStream):
             self._flush()
             if self._gate.is_open:
                 # An app that streams without a pause must not keep the loop from everybody else.
-                return self._next_turn()
+                return self._gate.next_turn()
         else:
             if not self._is_flush_due:
                 self._flush_soon()
             if not size:
                 # Nothing is held that would ever be full: an app that sends nothing without a pause must not either.
-                return self._next_turn()
+                return self._gate.next_turn()
         if self._gate.is_open:
             return DONE
         return self._gate.wait()
@@ -438,11 +438,6 @@ class HttpWriter(HttpStream):
             self._transport.write(b"".join(out))
         else:
             self._transport.writelines(out)
-
-    async def _next_turn(self) -> None:
-        """Let the loop serve everybody else before the app goes on."""
-        await asyncio.sleep(0)
-        await self._gate.wait()
 
 
 def _encode_trailers(headers: Iterable[Iterable[bytes]]) -> bytes:

@@ -5,7 +5,7 @@ from gasgi.runtime cimport Runtime
 from gasgi.ws_session cimport WebSocketStream
 
 cdef int _FIN_TEXT, _FIN_BINARY, _RSV1
-cdef Py_ssize_t _COPY_BYTES, _JOIN_BYTES, _COMPRESS_AT_ONCE_BYTES
+cdef Py_ssize_t _COPY_BYTES, _JOIN_BYTES, _COMPRESS_AT_ONCE_BYTES, _TURN_BYTES, _MESSAGE_BYTES
 
 cdef class WebSocketWriter(WebSocketStream):
     cdef Runtime _runtime
@@ -18,6 +18,7 @@ cdef class WebSocketWriter(WebSocketStream):
     cdef bint _is_flush_due
     cdef list _out
     cdef Py_ssize_t _out_bytes
+    cdef Py_ssize_t _turn_bytes
     cdef object _compressing
 
     cdef Py_ssize_t _sent_bytes

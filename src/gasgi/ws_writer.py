@@ -26,6 +26,10 @@ _RSV1 = 0x40
 _COPY_BYTES = 16 * 1024
 # What sends of one turn may join before they are written.
 _JOIN_BYTES = 64 * 1024
+# After so much an app lets the loop serve the others although its client takes all, or has gone and the loop has yet to
+# say so. Every message counts for a few bytes more, so that empty ones are bounded too.
+_TURN_BYTES = 256 * 1024
+_MESSAGE_BYTES = 64
 # Compressing more than this in one go would hold up the other connections.
 _COMPRESS_AT_ONCE_BYTES = 32 * 1024
 
@@ -51,6 +55,7 @@ class WebSocketWriter(WebSocketStream):
         self._is_flush_due = False
         self._out: list[bytes] = []  # frames of this turn, to be written in one go
         self._out_bytes = 0
+        self._turn_bytes = 0  # sent since the app last let others run
         self._compressing: asyncio.Lock | None = None  # held while a message is compressed in slices
 
         self._sent_bytes = 0
@@ -69,6 +74,10 @@ class WebSocketWriter(WebSocketStream):
             self._write_compressed(payload, None)
         else:
             self._write_message(payload)
+        self._turn_bytes += size + _MESSAGE_BYTES
+        if self._turn_bytes >= _TURN_BYTES:
+            self._turn_bytes = 0
+            return self._gate.next_turn()
         return DONE if self._gate.is_open else self._gate.wait()
 
     def _write_message(self, payload: bytes | str) -> None:

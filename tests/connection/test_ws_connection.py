@@ -431,6 +431,31 @@ def test_a_waiting_send_ends_when_the_client_is_lost() -> None:
             rig.text("again")
 
 
+@pytest.mark.parametrize("size", [0, 10, 4096, 65536, 1_000_000])
+def test_an_app_that_sends_without_a_pause_leaves_the_loop_to_others(size: int) -> None:
+    # The transport takes everything: its client reads fast, or the loop has yet to say that it is gone.
+    with WebSocketRig() as rig:
+        turns = 0
+
+        async def stream() -> None:
+            for sent in range(100 if size > 4096 else 20_000):
+                if turns == 3:
+                    return
+                await rig.send({"type": "websocket.send", "bytes": bytes(size)})
+            raise AssertionError(f"{sent} messages, and {turns} turns for others")
+
+        async def others() -> None:
+            nonlocal turns
+            while turns < 3:
+                await asyncio.sleep(0)
+                turns += 1
+
+        async def both() -> None:
+            await asyncio.gather(stream(), others())
+
+        rig.loop.run_until_complete(both())
+
+
 def test_reading_pauses_while_the_app_does_not_receive() -> None:
     with WebSocketRig(Settings(websocket_queue_messages=4)) as rig:
         for number in range(6):
