@@ -438,11 +438,12 @@ def test_an_app_that_sends_without_a_pause_leaves_the_loop_to_others(size: int) 
         turns = 0
 
         async def stream() -> None:
-            for sent in range(100 if size > 4096 else 20_000):
+            most = 100 if size > 4096 else 20_000
+            for _ in range(most):
                 if turns == 3:
                     return
                 await rig.send({"type": "websocket.send", "bytes": bytes(size)})
-            raise AssertionError(f"{sent} messages, and {turns} turns for others")
+            raise AssertionError(f"{most} messages, and {turns} turns for others")
 
         async def others() -> None:
             nonlocal turns

@@ -1,9 +1,12 @@
-"""Two thousand WebSockets at once in one worker: everyone hears everything, and a connection costs little."""
+"""Many WebSockets at once in one worker: everyone hears everything, a connection costs little, and may end any time."""
 
 from __future__ import annotations
 
 import asyncio
 import resource
+import socket
+import struct
+from random import Random
 
 from tests.support.frames import FIN, TEXT, client_frame
 from tests.support.gunicorn import DEADLINE_S
@@ -57,3 +60,30 @@ def test_two_thousand_clients_hear_every_message(start, loop, record_property):
     print(f"{loop}: {each / 1024:.1f} KiB for each of {CLIENTS} WebSockets")
     assert each < CONNECTION_BYTES
     server.stop()
+
+
+async def read_and_reset(address: tuple[str, int], random: Random) -> None:
+    """Read some of an endless stream, then reset the connection: the worker hears of it while it writes."""
+    reader, writer = await asyncio.open_connection(*address)
+    # Not compressed, or the zeros would come to nothing.
+    writer.write(UPGRADE.replace(b"/meet", b"/flood").replace(b"Sec-WebSocket-Extensions", b"X-Not-Offered"))
+    await reader.readuntil(b"\r\n\r\n")
+    await reader.readexactly(random.randrange(2_000_000))
+    linger = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    writer.transport.abort()
+
+
+def test_clients_that_leave_endless_streams_do_not_hold_up_the_worker(start, loop):
+    server = start(APP, loop=loop)
+    random = Random(1012)
+
+    async def come_and_go() -> None:
+        for _ in range(25):
+            await asyncio.gather(*(read_and_reset(server.address, random) for _ in range(12)))
+
+    asyncio.run(asyncio.wait_for(come_and_go(), 2 * DEADLINE_S))
+    with socket.create_connection(server.address, timeout=DEADLINE_S) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
+    assert "Traceback" not in server.stop()

@@ -97,6 +97,12 @@ async def pour(detail: str, receive: Any, send: Any) -> None:
     await receive()
 
 
+async def flood(detail: str, receive: Any, send: Any) -> None:
+    """Send for ever, whatever becomes of the client."""
+    while True:
+        await send({"type": "websocket.send", "bytes": bytes(PIECE_BYTES)})
+
+
 async def sleep(detail: str, receive: Any, send: Any) -> None:
     """Receive nothing until woken, then everything; tell how much that was."""
     woken.clear()
@@ -135,6 +141,7 @@ Action = Callable[..., Awaitable[None]]
 BEFORE_ACCEPTING: dict[str, Action] = {"refuse": refuse, "deny": deny, "choose": choose}
 AFTER_ACCEPTING: dict[str, Action] = {
     "echo": echo, "close": close, "fail": fail, "pour": pour, "sleep": sleep, "meet": meet, "count": count,
+    "flood": flood,
 }  # fmt: skip
 
 PAGE = b"""<!doctype html>
