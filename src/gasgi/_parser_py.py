@@ -78,7 +78,8 @@ class _FieldSink:
     )
 
     def __init__(self) -> None:
-        self.known_host = b""  # what the latest request of the connection said, and most say again
+        # What the latest request of the connection said, and most say again.
+        self.known_host: bytes | None = None
 
     def begin(self, head: RequestHead) -> None:
         self.head: RequestHead | None = head

@@ -104,6 +104,7 @@ POINTS = st.lists(st.integers(0, 5000), max_size=8)
 
 
 @settings(max_examples=400, deadline=None)
+@example(raw=b"GET / HTTP/1.1\r\nHost:\r\n\r\n", points=[], limits=LIMITS[0])
 @given(streams(), POINTS, st.sampled_from(LIMITS))
 def test_every_reading_of_a_stream_is_the_same(raw: bytes, points: list[int], limits: HeadLimits) -> None:
     check_stream(raw, points, limits)
