@@ -138,6 +138,7 @@ class HttpConnection(HttpWriter):
             return False
         if self._body is not None:
             # RFC 9112, 8: the request can never be whole; the app learns of it from the end of the connection.
+            self._read_deadline = 0.0
             self._set_write_deadline()
             return False
         # The client may only have shut its side (RFC 9112, 9.6). When it seems to have left, it still gets an answer
@@ -300,6 +301,10 @@ class HttpConnection(HttpWriter):
             if self._is_reading_paused and exchange.buffered <= runtime.settings.body_buffer_bytes:
                 self._resume_reading()
         if self._is_eof:
+            if self._body is not None:
+                # RFC 9112, 8: it was pipelined, and can never be whole.
+                self._is_half_closed = False
+                self._read_deadline = 0.0
             self._begin_grace()
         exchange.start()
 
@@ -469,7 +474,7 @@ class HttpConnection(HttpWriter):
     # For the writing half
 
     def _resume_body(self) -> None:
-        if self._body is not None:
+        if self._body is not None and not self._is_eof:
             if self._is_reading_paused:
                 self._resume_reading()
             self._set_read_deadline(self._runtime.settings.body_timeout_s)

@@ -194,6 +194,23 @@ def test_half_closed_in_the_middle_of_a_body_ends_the_connection(serve: Serve) -
     assert (served.written, served.is_closed) == (b"", True)
 
 
+def test_half_closed_in_the_middle_of_a_pipelined_body_ends_the_connection(serve: Serve) -> None:
+    app = Stepper()
+    served = serve(app)
+    served.send(get(0) + POST_5 + b"he")
+    served.transport.client_shuts_its_side()
+    served.settle()
+    app.step(head(), last(b"0"), None, call=0)
+    served.settle()
+    app.step("receive", "receive", call=1)
+    served.settle()
+    assert app.calls[1] == [{"type": "http.disconnect"}, {"type": "http.disconnect"}]
+    for _ in range(3):
+        served.pass_time(61)
+    assert [answer.body for answer in served.answers()] == [b"0"]  # and no 408 behind it
+    assert served.is_closed
+
+
 def test_half_closed_in_the_middle_of_a_head_ends_the_connection(serve: Serve) -> None:
     served = serve(hello)
     served.send(GET[:9])

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.test_twins_agree import POINTS, streams
@@ -40,6 +40,11 @@ def test_any_stream_is_answered_well_formed_and_ends(
 
 
 @settings(max_examples=150, deadline=None)
+@example(  # an unfinished body, pipelined, of a client that then shuts its side
+    messages=[b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhello"],
+    points=[],
+    variant=235,
+)
 @given(st.lists(st.sampled_from(CORPUS), min_size=1, max_size=4), POINTS, st.integers(0, 255))
 def test_messages_of_the_corpus_behind_one_another_are_answered_and_end(
     loop: asyncio.AbstractEventLoop, messages: list[bytes], points: list[int], variant: int
