@@ -131,7 +131,7 @@ class HttpWriter(HttpStream):
         head, _, _ = encode_response_head(status, headers, b"", b"")
         self._put(head + b"\r\n")
         self._flush()
-        return DONE if self._gate.is_open else self._gate.wait()
+        return self._gate.next_turn()
 
     def send_trailers(self, headers: Iterable[Iterable[bytes]], more: bool) -> Awaitable[None]:
         self._raise_when_lost()

@@ -252,7 +252,8 @@ class WebSocketConnection(WebSocketWriter):
                 self._transport.abort()  # RFC 9112, 8: shorter than its content-length must not pass for complete
             else:
                 self._end()
-        return DONE if self._gate.is_open else self._gate.wait()
+            return DONE
+        return self._gate.next_turn()
 
     def deny_cut(self) -> None:
         if self._denial_head is not None:

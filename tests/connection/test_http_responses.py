@@ -60,6 +60,20 @@ def test_an_app_that_sends_nothing_without_a_pause_leaves_the_loop_to_others(
     assert len(sent) < 10
 
 
+def test_an_app_that_sends_hints_without_a_pause_leaves_the_loop_to_others(serve: Serve) -> None:
+    sent: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for i in range(10_000):
+            await send({"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload"]})
+            sent.append(i)
+
+    served = serve(app)
+    served.transport.client_sends(GET)
+    served.settle(5)
+    assert len(sent) < 10
+
+
 def test_a_large_chunk_arrives_whole(serve: Serve) -> None:
     body = bytes(range(256)) * 1024
     served = serve(answering(head(), piece(body), piece(body[:5000]), last(body[:4096])))

@@ -182,6 +182,23 @@ def test_denies_with_an_answer_of_the_apps_own() -> None:
             rig.say({"type": "websocket.http.response.body", "body": b"more"})
 
 
+def test_a_denial_without_a_pause_leaves_the_loop_to_others() -> None:
+    with WebSocketRig(accept=False) as rig:
+        rig.hear()
+        sent: list[int] = []
+
+        async def deny() -> None:
+            await rig.send({"type": "websocket.http.response.start", "status": 401})
+            for number in range(10_000):
+                await rig.send({"type": "websocket.http.response.body", "body": b"x", "more_body": True})
+                sent.append(number)
+
+        task = rig.loop.create_task(deny())
+        rig.settle()
+        assert 0 < len(sent) < 100
+        task.cancel()
+
+
 def test_denies_in_chunks_when_the_length_is_not_known() -> None:
     with WebSocketRig(accept=False) as rig:
         rig.say({"type": "websocket.http.response.start", "status": 400})

@@ -236,7 +236,11 @@ def main() -> int:
         start_gunicorn(Path(scratch), "tests.soak.app:app", *OPTIONS, loop=options.loop, config=CONFIG) as server,
     ):
         server.wait_for("Booting worker")
-        return soak(server, options.seconds, options.seed)
+        try:
+            return soak(server, options.seconds, options.seed)
+        except Exception:
+            print(server.log[-20_000:])
+            raise
 
 
 if __name__ == "__main__":
