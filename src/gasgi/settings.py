@@ -321,8 +321,10 @@ def _read_own(setting: Setting, cfg: Any, config_module: ModuleType | None, envi
 
 
 def _read_gunicorn(setting: Setting, cfg: Any, config_module: ModuleType | None) -> SettingRow:
-    # gunicorn before the version that brought the setting raises AttributeError.
+    # gunicorn before the version that brought the setting does not have it, and passes it over in the file.
     value = getattr(cfg, setting.name, None)
+    if value is None:
+        value = getattr(config_module, setting.name, None)
     if value is None:
         return SettingRow(setting, setting.default, "default")
     value = setting.read(value, "gunicorn")

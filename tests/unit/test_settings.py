@@ -69,6 +69,13 @@ def test_takes_the_default_for_a_setting_an_older_gunicorn_lacks():
     assert Settings.load(SimpleNamespace(keepalive=5), None, {}) == Settings(keep_alive_s=5.0)
 
 
+def test_takes_a_setting_an_older_gunicorn_lacks_from_the_file():
+    module = config_module(asgi_disconnect_grace_period=1)
+    assert Settings.load(SimpleNamespace(), module, {}).disconnect_grace_s == 1.0
+    with pytest.raises(SettingError, match="asgi_disconnect_grace_period = 'soon'"):
+        Settings.load(SimpleNamespace(), config_module(asgi_disconnect_grace_period="soon"), {})
+
+
 @pytest.mark.parametrize(
     ("name", "field", "bound"),
     [

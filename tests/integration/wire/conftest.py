@@ -42,11 +42,13 @@ def serve_wire(tmp_path_factory: pytest.TempPathFactory, certificates: Certifica
                 directory = tmp_path_factory.mktemp("wire")
                 options = ["--access-logfile", "-", "--access-logformat", "answered %(s)s %(r)s"]
                 options += ["--bind", f"unix:{directory}/socket", "--keep-alive", timeouts["BODY"]]
-                options += ["--asgi-disconnect-grace-period", "1"]
                 if is_tls:
                     options += ["--certfile", certificates.cert, "--keyfile", certificates.key]
                 environ = {f"GASGI_{name}_TIMEOUT_S": seconds for name, seconds in timeouts.items()}
-                running[key] = stack.enter_context(start_gunicorn(directory, APP, *options, loop=loop, environ=environ))
+                config = "asgi_disconnect_grace_period = 1\n"
+                running[key] = stack.enter_context(
+                    start_gunicorn(directory, APP, *options, loop=loop, config=config, environ=environ)
+                )
                 running[key].wait_for_workers()
             gunicorn = running[key]
             address: Any = f"{gunicorn.directory}/socket" if kind == "unix" else gunicorn.address
