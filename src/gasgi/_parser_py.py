@@ -266,7 +266,7 @@ class HeadParser:
             self._position -= start
 
     def _scan_whole(self, source: bytes) -> int:
-        """Return the position behind a head that is whole and below every limit; -1 when ``_scan`` must judge its lines."""
+        """Return the position behind a head that is whole and below every limit; -1 when ``_scan`` must judge."""
         start = self._head_start
         limits = self._limits
         end = source.find(b"\r\n\r\n", start, start + limits.unlooked_bytes) + 4
