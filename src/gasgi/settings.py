@@ -145,6 +145,10 @@ class Settings:
     body_buffer_bytes: int = _own(64 * 1024, "body held for the app before reading pauses", low=1024, high=2**30)
     write_buffer_bytes: int = _own(64 * 1024, "answer held for the client before `send` waits", low=1024, high=2**30)
     gc_freeze: bool = _own(True, "the garbage collector skips what exists when the worker is ready")
+    gc_threshold: int = _own(
+        5000, "new objects that start a garbage collection, at least; 0: as Python and the application have it",
+        low=0, high=2**30,
+    )  # fmt: skip
     slow_loop_ms: float = _own(
         0.0, "log the stack of what blocks the event loop for longer; 0 switches it off", low=0, high=DAY_S * 1000
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
-import gc
 import os
 import signal
 import ssl
@@ -24,6 +23,7 @@ from gunicorn.workers import base
 
 from gasgi import loops
 from gasgi.build_info import one_line
+from gasgi.collector import freeze_collector, raise_collector_threshold
 from gasgi.errors import SettingError
 from gasgi.failed_app import failed_app
 from gasgi.gunicorn_rules import check_gunicorn_settings
@@ -94,6 +94,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         except SettingError as exc:
             self.log.error("%s", exc)
             raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
+        raise_collector_threshold(self.settings)
         self.loop = loops.new_loop(getattr(self.cfg, "asgi_loop", "auto"))
         asyncio.set_event_loop(self.loop)
         loops.log_loop_errors(self.loop, self.log)
@@ -260,9 +261,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _start_serving(self, runtime: Runtime, server: Server) -> None:
         runtime.has_task_factory = self.loop.get_task_factory() is not None
-        if self.settings.gc_freeze:
-            gc.collect()
-            gc.freeze()
+        freeze_collector(self.settings)
         self.log.info("%s", self._boot_line)
         self._health.start()
         server.start_accepting()

@@ -75,6 +75,22 @@ def test_lifespan_off_and_auto_serve_an_app_without_lifespan(start, tmp_path):
     assert "AssertionError" in server.log
 
 
+@pytest.mark.parametrize(
+    ("own_choice", "setting", "seen"),
+    [("", {}, 5000), ("gc.set_threshold(900)", {}, 900), ("", {"GASGI_GC_THRESHOLD": "12000"}, 12_000)],
+)
+def test_the_collectors_threshold_is_raised_before_the_app_chooses(start, tmp_path, own_choice, setting, seen):
+    (tmp_path / "collected.py").write_text(
+        f"import gc\n{own_choice}\n"
+        "async def app(scope, receive, send):\n"
+        "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n"
+        "    await send({'type': 'http.response.body', 'body': b'%d' % gc.get_threshold()[0]})\n"
+    )
+    server = start("collected:app", "--pythonpath", str(tmp_path), "--asgi-lifespan", "off", environ=setting)
+    assert get(server.address).endswith(b"\r\n\r\n%d" % seen)
+    server.stop()
+
+
 def test_post_worker_init_runs_before_the_worker_serves(start):
     server = start(
         config="def post_worker_init(worker): worker.log.info('post_worker_init %s', worker.asgi is not None)\n"
