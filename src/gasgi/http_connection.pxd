@@ -45,6 +45,8 @@ cdef class HttpConnection(HttpWriter):
     cdef double _started
 
     cpdef sweep(self, double now)
+    cpdef take_turn(self)
+    cdef _wait_for_turn(self, bytes data)
     cdef _read_head(self, bytes data)
     cdef _begin(self, ParsedHead head)
     cdef _apply_policy(self, ParsedHead head)

@@ -32,6 +32,7 @@ __all__ = ["HttpConnection"]
 # What the connection reads. Who moves it:
 #   IDLE --first byte--> HEAD --whole head--> REQUEST --response complete--> IDLE, or REQUEST again (pipelined)
 #   REQUEST --response complete, body not read--> DISCARDING --body read away--> IDLE
+#   IDLE --first byte, but this turn of the loop has enough to do--> REQUEST --its turn--> IDLE, and on
 #   any --an answer that ends the connection, more may arrive--> LINGERING --client closed, or 5 s--> CLOSED
 IDLE = 0
 HEAD = 1
@@ -124,7 +125,9 @@ class HttpConnection(HttpWriter):
             data = self._feed_body(data)
             if not data:
                 return
-        if self._phase <= HEAD:
+        if self._phase == IDLE and self._runtime.turns.is_over():
+            self._wait_for_turn(data)
+        elif self._phase <= HEAD:
             self._read_head(data)
         elif self._phase == REQUEST:
             self._hold(data)
@@ -217,6 +220,12 @@ class HttpConnection(HttpWriter):
         self._gate.lost()
         self._transport.abort()
 
+    # Waiting, for the turns
+
+    def take_turn(self) -> None:
+        if self._phase == REQUEST:
+            self._next_request()
+
     # HttpStream: the rest of it is in http_writer
 
     def exchange_ended(self) -> None:
@@ -245,6 +254,13 @@ class HttpConnection(HttpWriter):
         elif self._phase == IDLE and self._parser.is_partial:
             self._phase = HEAD
             self._set_read_deadline(self._runtime.settings.header_timeout_s)
+
+    def _wait_for_turn(self, data: bytes) -> None:
+        """Hold the bytes as if behind a request in progress until others have had their turn."""
+        self._phase = REQUEST
+        self._read_deadline = 0.0
+        self._hold(data)
+        self._runtime.turns.wait(self)
 
     def _begin(self, head: RequestHead) -> None:
         """Hand a request to the app. The bytes behind its head are in ``_held`` from ``_held_at`` on."""
@@ -399,7 +415,7 @@ class HttpConnection(HttpWriter):
         self._held = b""
         self._held_at = 0
         if self._late is not None:
-            held = b"".join([held, *self._late])
+            held = b"".join([held, *self._late]) if held or len(self._late) > 1 else self._late[0]
             self._late = None
             self._late_bytes = 0
         return held

@@ -8,6 +8,7 @@ cdef class HttpExchange:
     cdef HttpStream _stream
     cdef dict _scope
     cdef object _task
+    cdef bint _has_started
     cdef public bint is_running
 
     cdef list _pieces

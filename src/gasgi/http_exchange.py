@@ -44,6 +44,7 @@ class HttpExchange:
         self._stream = stream
         self._scope: dict[str, Any] | None = scope
         self._task: asyncio.Task[None] | None = None
+        self._has_started = False
         self.is_running = True
 
         # The request's body
@@ -92,7 +93,9 @@ class HttpExchange:
         """Cancel the app's task: its client left, or the worker has no time left."""
         if self._task is not None:
             self._was_cancelled_by_server = True
-            self._task.cancel()
+            # A task that is cancelled before its first step never enters run(), which is to tell the end of it.
+            if self._has_started:
+                self._task.cancel()
 
     def complete(self) -> None:
         """The stream has the whole response, or gave up on it: later events are ignored."""
@@ -104,6 +107,7 @@ class HttpExchange:
 
     def start(self) -> None:
         """Run the app in a task of its own, from the next turn of the loop on."""
+        self._runtime.turns.unstarted += 1
         task = self._runtime.spawn(self.run())
         if self.is_running:
             self._task = task
@@ -111,6 +115,11 @@ class HttpExchange:
 
     async def run(self) -> None:
         """Run the app; answer for it when it fails or falls silent."""
+        self._runtime.turns.unstarted -= 1
+        self._has_started = True
+        if self._was_cancelled_by_server:
+            self._end()
+            return
         try:
             await self._runtime.app(self._scope, self.receive, self.send)  # type: ignore[arg-type]
             if self._state != COMPLETE and not self.is_client_gone and not self._was_cancelled_by_server:

@@ -1,4 +1,5 @@
 from gasgi.proxy cimport ProxyPolicy
+from gasgi.turns cimport Turns
 
 cdef bint HAS_TASK_CONTEXT
 
@@ -26,6 +27,7 @@ cdef class Runtime:
     cdef public set connections
     cdef public set exchanges
     cdef public Py_ssize_t requests_completed
+    cdef public Turns turns
 
     cpdef spawn(self, coro)
     cpdef forget(self, connection)

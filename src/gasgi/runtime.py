@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gasgi._accel import HeadLimits
+from gasgi.turns import Turns
 
 if TYPE_CHECKING:
     from gasgi.observer import Observer
@@ -107,6 +108,7 @@ class Runtime:
         self.connections: set[Connection] = set()
         self.exchanges: set[Conversation] = set()
         self.requests_completed = 0
+        self.turns = Turns(loop)
 
     def spawn(self, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run ``coro`` in a task with a fresh copy of the worker's context.

@@ -1,0 +1,224 @@
+"""Many requests at once: a bounded number begins in a turn of the loop, the others wait in the order they came."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gasgi.http_connection import HttpConnection
+from gasgi.settings import Settings
+from gasgi.turns import REQUESTS_PER_TURN, Turns
+from tests.support.fakes import FakeTransport
+from tests.support.http_apps import hello
+from tests.support.http_rig import HttpRig
+
+CROWD = 3 * REQUESTS_PER_TURN
+
+
+def request(number: int, fields: bytes = b"", body: bytes = b"") -> bytes:
+    return b"GET /%d HTTP/1.1\r\nHost: h\r\n%b\r\n%b" % (number, fields, body)
+
+
+class Crowd(HttpRig):
+    """Connections that share one worker; ``order`` has the numbers of their requests as the app saw them."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.order: list[int] = []
+        super().__init__(self._count, settings)
+        self.transports = [FakeTransport() for _ in range(CROWD)]
+        self.connections = [HttpConnection(self.runtime) for _ in range(CROWD)]
+        self.run(self._connect_all())
+
+    async def _count(self, scope: Any, receive: Any, send: Any) -> None:
+        self.order.append(int(scope["path"][1:]))
+        await hello(scope, receive, send)
+
+    async def _connect_all(self) -> None:
+        for connection, transport in zip(self.connections, self.transports, strict=True):
+            connection.connection_made(transport)
+
+    def __exit__(self, *how: object) -> None:
+        for connection in self.connections:
+            self.run(self._end(connection))
+        super().__exit__(*how)
+
+    async def _end(self, connection: HttpConnection) -> None:
+        connection.connection_lost(None)
+
+    async def ask_all(self, fields: bytes = b"", body: bytes = b"") -> None:
+        for number, connection in enumerate(self.connections):
+            connection.data_received(request(number, fields, body))
+
+    def answered(self) -> int:
+        return sum(transport.written.endswith(b"hello") for transport in self.transports)
+
+
+def test_all_are_answered_in_the_order_they_came():
+    with Crowd() as crowd:
+        crowd.run(crowd.ask_all())
+        crowd.settle()
+        assert crowd.order == list(range(CROWD))
+        assert crowd.answered() == CROWD
+
+
+def test_no_more_than_a_turns_worth_begins_in_one_turn():
+    with Crowd() as crowd:
+        seen = []
+
+        async def watch() -> None:
+            await crowd.ask_all()
+            while len(crowd.order) < CROWD:
+                await asyncio.sleep(0)
+                seen.append(len(crowd.order))
+
+        crowd.run(watch())
+        assert max(after - before for before, after in zip([0, *seen], seen, strict=False)) == REQUESTS_PER_TURN
+
+
+def test_a_request_that_comes_while_others_wait_goes_behind_them():
+    with Crowd() as crowd:
+
+        async def ask_twice() -> None:
+            await crowd.ask_all()
+            await asyncio.sleep(0)
+            # Only the first turn's requests have run, so nothing is in progress, and yet it waits.
+            crowd.connection.connection_made(crowd.transport)
+            crowd.connection.data_received(request(CROWD))
+
+        crowd.run(ask_twice())
+        crowd.settle()
+        assert crowd.order == list(range(CROWD + 1))
+
+
+def test_requests_in_pieces_are_whole_after_their_turn():
+    with Crowd() as crowd:
+
+        async def ask_in_pieces() -> None:
+            for number, connection in enumerate(crowd.connections):
+                whole = request(number)
+                for i in range(len(whole)):
+                    connection.data_received(whole[i : i + 1])
+
+        crowd.run(ask_in_pieces())
+        crowd.settle()
+        assert crowd.order == list(range(CROWD))
+        assert crowd.answered() == CROWD
+
+
+def test_a_body_that_came_with_its_head_waits_with_it():
+    with Crowd() as crowd:
+        crowd.run(crowd.ask_all(b"Content-Length: 4\r\n", b"body"))
+        crowd.settle()
+        assert crowd.answered() == CROWD
+
+
+def test_a_client_that_shut_its_side_while_waiting_is_answered():
+    with Crowd() as crowd:
+
+        async def ask_and_shut() -> None:
+            await crowd.ask_all()
+            assert crowd.connections[-1].eof_received()
+
+        crowd.run(ask_and_shut())
+        crowd.settle()
+        assert crowd.order[-1] == CROWD - 1
+        assert crowd.transports[-1].written.endswith(b"hello")
+        assert crowd.transports[-1].is_closing()
+
+
+@pytest.mark.parametrize("grace_s", [0.0, 3.0])
+def test_a_client_that_left_while_waiting_is_forgotten(grace_s):
+    with Crowd(Settings(disconnect_grace_s=grace_s)) as crowd:
+
+        async def ask_and_leave() -> None:
+            await crowd.ask_all()
+            crowd.connections[-1].connection_lost(ConnectionResetError())
+            assert crowd.connections[-1] not in crowd.runtime.connections
+
+        crowd.run(ask_and_leave())
+        crowd.settle()
+        assert crowd.order == list(range(CROWD - 1))
+        assert not crowd.transports[-1].written
+
+
+def test_a_waiting_request_is_not_closed_as_idle_when_the_worker_stops():
+    with Crowd() as crowd:
+
+        async def ask_and_drain() -> None:
+            await crowd.ask_all()
+            crowd.runtime.is_draining = True
+            for connection in crowd.connections:
+                connection.drain()
+
+        crowd.run(ask_and_drain())
+        crowd.settle()
+        assert crowd.answered() == CROWD
+        assert all(b"connection: close" in transport.written for transport in crowd.transports)
+
+
+def test_the_keep_alive_deadline_does_not_run_while_waiting():
+    with Crowd() as crowd:
+
+        async def ask_and_sweep() -> None:
+            await crowd.ask_all()
+            for connection in crowd.connections:
+                connection.sweep(crowd.runtime.now + 86_400)
+
+        crowd.run(ask_and_sweep())
+        crowd.settle()
+        assert crowd.answered() == CROWD
+
+
+def test_a_bad_request_is_refused_in_its_turn():
+    with Crowd() as crowd:
+
+        async def ask() -> None:
+            for connection in crowd.connections:
+                connection.data_received(b"GET / HTTP/1.1\r\n\r\n")  # no Host
+
+        crowd.run(ask())
+        crowd.settle()
+        assert all(transport.written.startswith(b"HTTP/1.1 400 ") for transport in crowd.transports)
+
+
+def test_an_app_that_is_cancelled_before_its_first_step_has_ended():
+    with Crowd(Settings(disconnect_grace_s=0)) as crowd:
+
+        async def ask_and_leave() -> None:
+            connection = crowd.connections[0]
+            connection.data_received(request(0))
+            connection.connection_lost(ConnectionResetError())
+
+        crowd.run(ask_and_leave())
+        crowd.settle()
+        assert crowd.order == []
+        assert not crowd.runtime.exchanges
+        assert crowd.runtime.turns.unstarted == 0
+
+
+def test_turns_give_each_waiting_connection_one_turn():
+    loop = asyncio.new_event_loop()
+    taken: list[int] = []
+
+    class Waiter:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def take_turn(self) -> None:
+            taken.append(self.number)
+
+    async def wait() -> None:
+        turns = Turns(loop)
+        for number in range(REQUESTS_PER_TURN + 1):
+            turns.wait(Waiter(number))
+        await asyncio.sleep(0)
+        assert len(taken) == REQUESTS_PER_TURN
+        assert turns.is_over()
+        await asyncio.sleep(0)
+        assert not turns.is_over()
+
+    loop.run_until_complete(wait())
+    loop.close()
+    assert taken == list(range(REQUESTS_PER_TURN + 1))
