@@ -269,6 +269,9 @@ cdef class _FieldSink:
             if value == b"keep-alive":
                 self.has_keep_alive = True
                 return 0
+            if value == b"close":
+                self.has_close = True
+                return 0
             self.is_unusual = True
             members = list_members(value)
             if b"close" in members:
