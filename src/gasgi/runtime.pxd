@@ -26,6 +26,7 @@ cdef class Runtime:
     cdef public object on_quota
     cdef public set connections
     cdef public set exchanges
+    cdef public Py_ssize_t connections_ended
     cdef public Py_ssize_t requests_completed
     cdef public Turns turns
 

@@ -107,6 +107,7 @@ class Runtime:
         # Kept by the connections
         self.connections: set[Connection] = set()
         self.exchanges: set[Conversation] = set()
+        self.connections_ended = 0
         self.requests_completed = 0
         self.turns = Turns(loop)
 
@@ -125,6 +126,7 @@ class Runtime:
     def forget(self, connection: Connection) -> None:
         """Drop a connection that is gone and tell the server that there is room."""
         self.connections.discard(connection)
+        self.connections_ended += 1
         if self.on_room is not None:
             self.on_room()
 

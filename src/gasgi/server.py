@@ -25,6 +25,8 @@ ACCEPT_BATCH = 1
 # And one more for so many connections held: their requests make the turns of the loop long, and at one a turn a
 # thousand clients waited for seconds. A sibling with less to do turns faster, so it still gets the larger part.
 CONNECTIONS_PER_ACCEPT = 16
+# And one for each that has ended here since: a worker keeps its share, and where every request brings a connection of
+# its own the turns are no longer one connection long, which took 1.3 times the CPU time (docs/performance.md).
 # While draining the clock ticks faster: an idle client holds the worker for its short deadline and not for seconds.
 DRAIN_TICK_S = 0.1
 # How often a pause in accepting is worth a line.
@@ -63,6 +65,7 @@ class Server:
         self._timer: asyncio.TimerHandle | None = None
         self._connecting: set[asyncio.Task[None]] = set()
         self._is_accepting = False
+        self._ended_before = 0  # connections that had ended when the last were accepted
         self._is_stopped = False
         self._is_in_trouble = False  # accepting failed; it goes on at the next tick
         self._warned_at = -WARN_EVERY_S
@@ -121,10 +124,12 @@ class Server:
         return len(self._runtime.connections) + len(self._connecting) >= self._runtime.settings.worker_connections
 
     def _accept(self, listener: socket.socket) -> None:
-        for _ in range(ACCEPT_BATCH + len(self._runtime.connections) // CONNECTIONS_PER_ACCEPT):
+        runtime = self._runtime
+        ended, self._ended_before = runtime.connections_ended - self._ended_before, runtime.connections_ended
+        for _ in range(ACCEPT_BATCH + ended + len(runtime.connections) // CONNECTIONS_PER_ACCEPT):
             if self._is_full():
                 self._pause_accepting()
-                self._runtime.on_room = self._resume_accepting
+                runtime.on_room = self._resume_accepting
                 return
             if not self._accept_one(listener):
                 return

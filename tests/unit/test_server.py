@@ -222,6 +222,18 @@ def test_takes_more_at_once_the_more_connections_it_holds(bench):
     assert it.count - before == ACCEPT_BATCH + 3
 
 
+def test_takes_one_more_for_each_connection_that_has_ended_since(bench):
+    it = bench()
+    it.server.start_accepting()
+    for _ in range(3):
+        it.runtime.forget(object())
+    it.arrive(*(FakeSocket() for _ in range(ACCEPT_BATCH + 10)))
+    assert it.count == ACCEPT_BATCH + 3
+    it.loop.wake()
+    it.settle()
+    assert it.count == 2 * ACCEPT_BATCH + 3  # each of them counts once
+
+
 def test_pauses_at_worker_connections_and_goes_on_when_one_leaves(bench):
     it = bench(worker_connections=2)
     it.server.start_accepting()
