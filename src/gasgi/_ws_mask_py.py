@@ -93,7 +93,9 @@ class MessageBuffer:
                 self._checked += codecs.utf_8_decode(payload[self._checked :], "strict", is_whole)[1]
             except UnicodeDecodeError:
                 return False
-        return True
+            # Python waits for the third byte of a surrogate, which no third byte can make right (RFC 3629, 3).
+            rest = payload[self._checked :]
+            return not (len(rest) == 2 and rest[0] == 0xED and rest[1] >= 0xA0)
 
     def take(self) -> bytes:
         """Return the message and be empty again."""

@@ -220,6 +220,12 @@ def test_wrong_text_is_found_at_the_first_byte_that_cannot_be_right(twin: Module
     assert not collect(twin, b"\xf4\x90", []).is_text(False)
 
 
+def test_refuses_a_surrogate_at_its_second_byte(twin: ModuleType) -> None:
+    assert collect(twin, b"\xed\x9f", []).is_text(False)
+    assert not collect(twin, b"x\xed\xa0", []).is_text(False)
+    assert not collect(twin, b"x\xed\xa0", [2]).is_text(False)
+
+
 def test_taking_wrong_text_raises_and_leaves_the_buffer_empty(twin: ModuleType) -> None:
     buffer = collect(twin, b"\xff", [])
     with pytest.raises(UnicodeDecodeError):
