@@ -11,10 +11,10 @@ from cpython.dict cimport PyDict_GetItem
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
-from libc.stdint cimport int64_t, uint64_t, uint8_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
 from libc.string cimport memchr, memcmp
 
-from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from .errors import RequestError
 from .request_rules import (
@@ -60,6 +60,8 @@ cdef enum:
     IS_DIGIT = 8
 
 cdef uint8_t CLASSES[256]
+# What a byte of a field name becomes: its lower case, or 0 where RFC 9110, 5.6.2 does not allow it in a token.
+cdef uint8_t LOWER[256]
 
 cdef str HTTP_11 = "1.1"
 cdef str HTTP_10 = "1.0"
@@ -68,7 +70,14 @@ cdef str POST = "POST"
 cdef bytes NOTHING = b""
 cdef bytes SUBSTITUTE_LINE = b"GET / HTTP/1.1\r\n"
 cdef dict USUAL_METHODS = {method.encode(): method for method in METHODS if method not in ("CONNECT", "QUERY")}
-cdef dict FIELDS = {}
+# llhttp validates; what it would report is read here.
+cdef object NO_CALLBACKS = object()
+
+# A hash table of the known names: open addressing, a quarter full at most, so that a search soon meets an empty slot.
+cdef enum:
+    SLOTS = 512
+cdef PyObject* KNOWN[SLOTS]
+cdef list KNOWN_OWNERS = []
 
 
 @cython.final
@@ -82,11 +91,71 @@ cdef class _KnownField:
         self.kind = kind
 
 
+cdef uint32_t hash_name(const uint8_t* name, Py_ssize_t size) noexcept nogil:
+    """The same for each spelling (FNV-1a of the lower case)."""
+    cdef uint32_t number = 2166136261
+    cdef Py_ssize_t i
+    for i in range(size):
+        number = (number ^ LOWER[name[i]]) * 16777619
+    return number
+
+
+cdef _KnownField find_known(const uint8_t* name, Py_ssize_t size):
+    """Return what is known of a field name in any spelling, or None."""
+    cdef uint32_t slot = hash_name(name, size) % SLOTS
+    cdef _KnownField known
+    cdef Py_ssize_t i
+    while KNOWN[slot] != NULL:
+        known = <_KnownField>KNOWN[slot]
+        if PyBytes_GET_SIZE(known.lower) == size:
+            for i in range(size):
+                if (<const uint8_t*>PyBytes_AS_STRING(known.lower))[i] != LOWER[name[i]]:
+                    break
+            else:
+                return known
+        slot = (slot + 1) % SLOTS
+    return None
+
+
+cdef add_known(_KnownField known):
+    cdef const uint8_t* name = <const uint8_t*>PyBytes_AS_STRING(known.lower)
+    cdef uint32_t slot = hash_name(name, PyBytes_GET_SIZE(known.lower)) % SLOTS
+    while KNOWN[slot] != NULL:
+        slot = (slot + 1) % SLOTS
+    KNOWN[slot] = <PyObject*>known
+    KNOWN_OWNERS.append(known)
+
+
+cdef bytes lower_name(const uint8_t* name, Py_ssize_t size):
+    cdef bytes lower = PyBytes_FromStringAndSize(NULL, size)
+    cdef Py_ssize_t i
+    for i in range(size):
+        PyBytes_AS_STRING(lower)[i] = LOWER[name[i]]
+    return lower
+
+
+cdef Py_ssize_t end_of_name(const uint8_t* source, Py_ssize_t start) noexcept nogil:
+    """Where the colon stands behind the field name at start; 0 without name or colon. A CR ends the search."""
+    cdef Py_ssize_t position = start
+    while LOWER[source[position]]:
+        position += 1
+    return position if position > start and source[position] == c":" else 0
+
+
+cdef bint is_field_value(const uint8_t* value, Py_ssize_t size) noexcept nogil:
+    """Whether no byte is a control other than HTAB (RFC 9110, 5.5); branchless, so that many are seen at a time."""
+    cdef Py_ssize_t i
+    cdef uint8_t bad = 0
+    for i in range(size):
+        bad |= (value[i] < SPACE and value[i] != TAB) | (value[i] == 127)
+    return bad == 0
+
+
 cdef _fill_tables():
     cdef int i
-    cdef dict made = {}
+    cdef bytes lower
     for i in range(256):
-        CLASSES[i] = 0
+        CLASSES[i] = LOWER[i] = 0
     for i in TOKEN_BYTES:
         CLASSES[i] |= IN_TOKEN
     for i in range(0x21, 0x7F):
@@ -96,12 +165,17 @@ cdef _fill_tables():
         CLASSES[i] |= IN_REG_NAME
     for i in b"0123456789":
         CLASSES[i] |= IS_DIGIT
-    for spelling, (lower, kind) in known_fields().items():
-        if lower not in made:
-            made[lower] = _KnownField(lower, kind)
+    for i in TOKEN_BYTES:
+        LOWER[i] = i + 32 if c"A" <= i <= c"Z" else i
+    for i in range(SLOTS):
+        KNOWN[i] = NULL
+    for lower, kind in known_fields().values():
         if kind > 63:
             raise ImportError("more single fields than bits")
-        FIELDS[spelling] = made[lower]
+        if find_known(<const uint8_t*>PyBytes_AS_STRING(lower), PyBytes_GET_SIZE(lower)) is None:
+            add_known(_KnownField(lower, kind))
+    if len(KNOWN_OWNERS) > SLOTS // 4:
+        raise ImportError("more known fields than the table is made for")
     for name, value in (("HOST", HOST), ("CONTENT_LENGTH", CONTENT_LENGTH), ("TRANSFER_ENCODING", TRANSFER_ENCODING),
                         ("CONNECTION", CONNECTION), ("UPGRADE", UPGRADE), ("EXPECT", EXPECT), ("TE", TE),
                         ("PROXY_CONNECTION", PROXY_CONNECTION), ("SINGLE", SINGLE), ("PLAIN", PLAIN)):
@@ -191,9 +265,8 @@ cdef class RequestHead:
 
 @cython.final
 @cython.internal
-cdef class _FieldSink:
-    cdef RequestHead head
-    cdef list headers
+cdef class _Fields:
+    """What the fields of one head say; taken apart here, since a callback of llhttp for each costs more."""
     cdef object error
     cdef bytes upgrade
     cdef uint64_t seen
@@ -203,48 +276,63 @@ cdef class _FieldSink:
     cdef bint has_upgrade
     cdef bint is_unusual
 
-    cdef void begin(self, RequestHead head) noexcept:
-        self.head = head
-        self.headers = head.headers
+    cdef int read(self, RequestHead head, const uint8_t* source, Py_ssize_t size) except -1:
+        """Take the lines apart, each of which ends with CRLF, as does the empty one behind ``size``.
+
+        Stops where llhttp will refuse the head, which is then the answer, and at the first RequestError, which is kept
+        until llhttp has seen the head.
+        """
+        cdef list headers = []
+        cdef _KnownField known
+        cdef bytes name, value
+        cdef Py_ssize_t start = 0, colon, first, last, following
         self.error = None
         self.upgrade = NOTHING
         self.seen = 0
         self.count = 0
         self.has_close = self.has_keep_alive = self.has_upgrade = self.is_unusual = False
-
-    def on_header(self, bytes name not None, bytes value not None):
-        cdef PyObject* found = PyDict_GetItem(FIELDS, name)
-        cdef _KnownField known
-        cdef bytes lower
-        cdef Py_ssize_t length = PyBytes_GET_SIZE(value)
-        cdef char last
-        self.count += 1
-        if length:
-            last = PyBytes_AS_STRING(value)[length - 1]
-            if last == SPACE or last == TAB:
-                value = value.rstrip(b" \t")
-        if found == NULL:
-            lower = name.lower()
-            found = PyDict_GetItem(FIELDS, lower)
-            if found == NULL:
-                if memchr(PyBytes_AS_STRING(lower), c"_", PyBytes_GET_SIZE(lower)) != NULL:
-                    self.head.has_underscore_name = True
-                self.headers.append((lower, value))
-                return
-        known = <_KnownField><object>found
-        self.headers.append((known.lower, value))
-        if known.kind != PLAIN and self.error is None:
-            try:
-                self.read_special(known.kind, known.lower, value)
-            except RequestError as exc:
-                self.error = exc
+        head.headers = headers
+        while start < size:
+            # scan found the line feed; the CR before it ends both loops below.
+            following = <const uint8_t*>memchr(source + start, LF, size - start) - source + 1
+            colon = end_of_name(source, start)
+            if colon == 0 or source[following] == SPACE or source[following] == TAB:
+                return 0
+            first = colon + 1
+            while source[first] == SPACE or source[first] == TAB:
+                first += 1
+            last = following - 2
+            if not is_field_value(source + first, last - first):
+                return 0
+            while last > first and (source[last - 1] == SPACE or source[last - 1] == TAB):
+                last -= 1
+            self.count += 1
+            value = PyBytes_FromStringAndSize(<const char*>source + first, last - first)
+            known = find_known(source + start, colon - start)
+            if known is None:
+                name = lower_name(source + start, colon - start)
+                if memchr(PyBytes_AS_STRING(name), c"_", colon - start) != NULL:
+                    head.has_underscore_name = True
+                headers.append((name, value))
+            else:
+                headers.append((known.lower, value))
+                if known.kind != PLAIN:
+                    try:
+                        self.read_special(head, known.kind, known.lower, value)
+                    except RequestError as exc:
+                        # What follows may make the head no head at all, which is the graver fault.
+                        if following == size or end_of_name(source, following):
+                            self.error = exc
+                        return 0
+            start = following
+        return 0
 
     cdef take_error(self):
         error = self.error
         self.error = None
         return error
 
-    cdef int read_special(self, int kind, bytes name, bytes value) except -1:
+    cdef int read_special(self, RequestHead head, int kind, bytes name, bytes value) except -1:
         cdef uint64_t bit
         cdef int64_t number
         cdef list members
@@ -257,14 +345,16 @@ cdef class _FieldSink:
             if kind == HOST:
                 if not is_plain_host(value) and not is_host(value):
                     raise refusal(400, "invalid host")
-                self.head.host = value
+                head.host = value
             elif kind == CONTENT_LENGTH:
                 number = plain_content_length(value)
-                self.head.content_length = read_content_length(value) if number < 0 else number
+                head.content_length = read_content_length(value) if number < 0 else number
             elif kind == TRANSFER_ENCODING:
+                if head.content_length >= 0:
+                    raise refusal(400, "both content-length and transfer-encoding")
                 if value != b"chunked":
                     check_transfer_encoding(value)
-                self.head.is_chunked = True
+                head.is_chunked = True
         elif kind == CONNECTION:
             if value == b"keep-alive":
                 self.has_keep_alive = True
@@ -287,13 +377,13 @@ cdef class _FieldSink:
                 self.upgrade = members[0]
         elif kind == EXPECT:
             check_expect(value)
-            self.head.expects_continue = True
+            head.expects_continue = True
         elif kind == PROXY_CONNECTION:
             self.is_unusual = True
         else:
             for member in list_members(value):
                 if member.partition(b";")[0].rstrip(b" \t") == b"trailers":
-                    self.head.accepts_trailers = True
+                    head.accepts_trailers = True
         return 0
 
 
@@ -308,7 +398,7 @@ cdef class HeadParser:
     cdef Py_ssize_t field_bytes_max
     cdef Py_ssize_t head_bytes_max
     cdef object llhttp
-    cdef _FieldSink sink
+    cdef _Fields fields
     cdef bint is_stale
     # Bytes behind the last head
     cdef bytes held
@@ -332,8 +422,8 @@ cdef class HeadParser:
         self.fields_max = limits.fields
         self.field_bytes_max = limits.field_bytes
         self.head_bytes_max = limits.head_bytes
-        self.sink = _FieldSink()
-        self.llhttp = HttpRequestParser(self.sink)
+        self.fields = _Fields()
+        self.llhttp = HttpRequestParser(NO_CALLBACKS)
         self.is_stale = False
         self.held = NOTHING
         self.held_start = 0
@@ -484,7 +574,6 @@ cdef class HeadParser:
         cdef RequestHead head = RequestHead.__new__(RequestHead)
         cdef Py_ssize_t target_end = length - 9
         self.head = head
-        head.headers = []
         head.host = NOTHING
         head.content_length = -1
         head.keep_alive = True
@@ -566,52 +655,48 @@ cdef class HeadParser:
         return 0
 
     cdef RequestHead finish(self, bytes raw):
-        """Have llhttp validate the whole head ``raw`` and report its fields, then judge them together."""
+        """Read the fields of the whole head ``raw``, have llhttp validate it, then judge the fields together."""
         cdef RequestHead head = self.head
-        cdef Py_ssize_t field_count = self.field_count
-        cdef _FieldSink sink = self.sink
+        cdef Py_ssize_t field_count = self.field_count, start = self.fields_start - self.head_start
+        cdef _Fields fields = self.fields
+        fields.read(head, <const uint8_t*>PyBytes_AS_STRING(raw) + start, PyBytes_GET_SIZE(raw) - start - 2)
         if self.is_substituted:
-            raw = SUBSTITUTE_LINE + raw[self.fields_start - self.head_start:]
+            raw = SUBSTITUTE_LINE + raw[start:]
         self.head = None
         self.has_begun = self.has_skipped_crlf = False
         self.field_count = -1
         if self.is_stale:
-            self.llhttp.__init__(sink)
-        sink.begin(head)
+            self.llhttp.__init__(NO_CALLBACKS)
         try:
             self.llhttp.feed_data(raw)
         except HttpParserUpgrade:
             pass
-        except HttpParserCallbackError:
-            raise
         except HttpParserError as exc:
-            raise sink.take_error() or refusal(400, str(exc)) from None
-        finally:
-            sink.head = None
-            sink.headers = None
-        if sink.error is not None:
-            raise sink.take_error()
-        if sink.count != field_count:
+            error = fields.take_error()
+            raise refusal(400, str(exc)) if error is None or error.status == 400 else error from None
+        if fields.error is not None:
+            raise fields.take_error()
+        if fields.count != field_count:
             raise refusal(400, "ambiguous field lines")
-        self.judge(head, sink)
-        self.is_stale = sink.is_unusual or head.is_chunked or head.content_length > 0 or not head.keep_alive
+        self.judge(head, fields)
+        self.is_stale = fields.is_unusual or head.is_chunked or head.content_length > 0 or not head.keep_alive
         return head
 
-    cdef int judge(self, RequestHead head, _FieldSink sink) except -1:
+    cdef int judge(self, RequestHead head, _Fields fields) except -1:
         """Apply the rules that need more than one field."""
         if head.is_chunked and head.content_length >= 0:
             raise refusal(400, "both content-length and transfer-encoding")
         if head.http_version is HTTP_10:
             if head.is_chunked:
                 raise refusal(400, "transfer-encoding in HTTP/1.0")
-            head.keep_alive = sink.has_keep_alive and not sink.has_close
+            head.keep_alive = fields.has_keep_alive and not fields.has_close
             head.expects_continue = False
         else:
             if head.host is NOTHING:
                 raise refusal(400, "host is missing")
-            head.keep_alive = not sink.has_close
-            if sink.has_upgrade:
-                head.upgrade = sink.upgrade
+            head.keep_alive = not fields.has_close
+            if fields.has_upgrade:
+                head.upgrade = fields.upgrade
         if self.authority is not None:
             head.host = self.authority
             head.headers = replace_host(head.headers, self.authority)

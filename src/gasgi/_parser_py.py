@@ -392,7 +392,9 @@ class HeadParser:
         except HttpParserCallbackError:
             raise
         except HttpParserError as exc:
-            raise sink.take_error() or refusal(400, str(exc)) from None
+            # Of two faults the one that says more than that this is no HTTP.
+            error = sink.take_error()
+            raise refusal(400, str(exc)) if error is None or error.status == 400 else error from None
         finally:
             sink.head = None
         if sink.error is not None:
