@@ -583,9 +583,9 @@ class HttpConnection(HttpWriter):
 
     def _on_read_deadline(self) -> None:
         if self._phase == HEAD:
-            self._refuse(RequestError(408, "Request Timeout", "the request head took longer than gasgi_header_timeout"))
+            self._refuse(RequestError(408, "Request Timeout", "the head took longer than gasgi_header_timeout_s"))
         elif self._phase == REQUEST:
-            self._refuse(RequestError(408, "Request Timeout", "the request body stalled for gasgi_body_timeout"))
+            self._refuse(RequestError(408, "Request Timeout", "the body stalled for gasgi_body_timeout_s"))
         elif self._transport.get_write_buffer_size() and self._phase != DISCARDING:
             # The client is still taking the answer: its time to say more has not begun.
             if not self._write_deadline:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 from gunicorn.config import Config
 
+import gasgi
 from gasgi.errors import SettingError
-from gasgi.settings import SETTINGS, Settings, describe_settings, find_config_module, render_settings
+from gasgi.settings import OWN_SETTINGS, SETTINGS, Settings, describe_settings, find_config_module, render_settings
 
 KUBERNETES = {
     "GASGI_SERVICE_HOST": "192.0.2.7",
@@ -236,3 +239,8 @@ def test_rendered_settings_show_name_value_and_source():
     assert lines["gasgi_gc_freeze"] == ["false", "/srv/gunicorn.conf.py"]
     assert lines["gasgi_slow_loop_ms"] == ["25", "environment", "variable", "GASGI_SLOW_LOOP_MS"]
     assert lines["keepalive"] == ["2", "default"]
+
+
+def test_messages_name_settings_that_exist():
+    text = "\n".join(path.read_text() for path in Path(gasgi.__file__).parent.glob("*.py*"))
+    assert set(re.findall(r"\bgasgi_[a-z_]*[a-z]\b", text)) - OWN_SETTINGS.keys() == set()
