@@ -23,6 +23,7 @@ __all__ = ["main", "read_configuration", "register_settings", "show_settings"]
 
 USAGE = "%(prog)s [OPTIONS] [APP_MODULE]"
 WORKER_CLASS = "gasgi.Worker"
+METAVARS = {bool: "BOOL", int: "INT", float: "NUMBER", str: "STRING", tuple: "LIST"}
 
 
 def main() -> None:
@@ -108,7 +109,7 @@ def _register(setting: Setting) -> None:
             "name": setting.name,
             "section": "gasgi",
             "cli": [setting.flag],
-            "meta": type(setting.default).__name__.upper(),
+            "meta": METAVARS[type(setting.default)],
             # None is "not set here", so that the environment is asked; the value's place is not known yet.
             "validator": lambda value: (
                 None if value is None else setting.read(value, "command line or configuration file")
@@ -120,7 +121,16 @@ def _register(setting: Setting) -> None:
                 dest=setting.name,
                 metavar=self.meta,
                 default=None,
-                help=f"{setting.help} [{setting.default}]".replace("%", "%%"),
+                help=f"{setting.help} [{_as_flag(setting.default)}]".replace("%", "%%"),
             ),
         },
     )
+
+
+def _as_flag(value: object) -> str:
+    """Write a default as a user would write it behind the flag."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -68,6 +68,14 @@ def test_every_own_setting_is_a_flag(directory):
         assert setting.flag in text
 
 
+def test_help_shows_defaults_as_a_flag_takes_them(directory):
+    text = " ".join(run([*COMMAND, "--help"], directory, COLUMNS="300").stdout.split())
+    assert "--gasgi-gc-freeze BOOL" in text
+    assert "when the worker is ready [true]" in text
+    assert "--gasgi-forwarded-fields LIST" in text
+    assert "[forwarded,x-forwarded-for,x-forwarded-host,x-forwarded-port,x-forwarded-prefix]" in text
+
+
 def test_flag_sets_gunicorns_and_gasgis_settings(directory):
     shown = configuration(directory, "--workers", "4", "--gasgi-slow-loop-ms", "20", "--gasgi-gc-freeze", "off")
     assert (shown["workers"], shown["gasgi_slow_loop_ms"], shown["gasgi_gc_freeze"]) == ("4", "20.0", "False")
