@@ -268,6 +268,13 @@ def test_tests_that_are_named_exist():
     assert named - set(re.findall(r"def (test_\w+)", tests)) == set()
 
 
+def test_every_bound_has_a_test():
+    rows = [line.split("|") for line in (ROOT / "docs" / "security.md").read_text().splitlines() if line[:1] == "|"]
+    assert len(rows) > 30
+    untested = [row[1].strip() for row in rows if not (row[4].strip() or row[2].strip().startswith("none"))]
+    assert untested == []
+
+
 def test_every_module_is_described():
     table = (ROOT / "docs" / "architecture.md").read_text().split("| module | job |")[1].split("\n\n")[0]
     described = [name for line in table.splitlines()[2:] for name in re.findall(r"`([^`]+)`", line.split("|")[1])]
