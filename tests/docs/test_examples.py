@@ -140,7 +140,7 @@ def commands() -> list[tuple[Block, list[str]]]:
     for block in BLOCKS:
         if block.language in ("sh", "console"):
             text = block.text.replace("\\\n", " ")
-            for line in text.splitlines():
+            for line in text.replace(" && ", "\n").splitlines():
                 line = line.removeprefix("$ ")
                 if line.strip() and not line.startswith("#"):
                     found.append((block, shlex.split(line, comments=True)))
