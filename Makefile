@@ -18,7 +18,7 @@ EXAMPLE ?= examples/demo
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(firstword $(MAKEFILE_LIST)) | awk -F ': ' '{ printf "make %-16s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1##/p' $(firstword $(MAKEFILE_LIST)) | awk -F '##' '{ printf "make %-18s %s\n", $$1, $$2 }'
 
 # ---- environment: each stamp is a file in $(VENV), so a second call does nothing ----
 
@@ -63,10 +63,10 @@ $(VENV)/.example: $(EXAMPLE)/requirements.txt $(VENV)/.installed
 .PHONY: test test-compiled test-pure
 test: test-compiled test-pure ## the whole suite, compiled and pure
 
-test-compiled: compile $(VENV)/.group-test $(VENV)/.example
+test-compiled: compile $(VENV)/.group-test $(VENV)/.example ## compiled only; part of it: make test-compiled PYTEST_ARGS=tests/unit
 	GASGI_EXTENSIONS=require $(PY) -m pytest $(PYTEST_ARGS)
 
-test-pure: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example
+test-pure: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example ## pure only
 	GASGI_EXTENSIONS=off $(PY) -m pytest $(PYTEST_ARGS)
 
 .PHONY: test-frameworks
@@ -165,7 +165,7 @@ wheel-identifiers: $(VENV)/.group-wheels ## which wheels a release has
 docs: $(VENV)/.installed $(VENV)/.group-docs ## build the site, warnings are errors
 	$(PY) -m mkdocs build --strict
 
-docs-serve: $(VENV)/.installed $(VENV)/.group-docs
+docs-serve: $(VENV)/.installed $(VENV)/.group-docs ## build it again at every change, at 127.0.0.1:8000
 	$(PY) -m mkdocs serve
 
 # In an environment of their own, since benchmarks/requirements.txt names every version.
@@ -192,9 +192,9 @@ bench-regress: ## compare with a commit: make bench-regress BASE=origin/main
 bench-regress-here: bench-environment
 	$(PY) benchmarks/regress.py --base $(or $(BASE),origin/main)
 
-tuning: ## the experiments of docs/tuning.md, five minutes (needs wrk and nginx)
+tuning: ## the experiments of docs/tuning.md, five minutes (needs wrk and nginx); one: make tuning ONLY=blocking
 tuning-here: bench-environment
-	$(PY) benchmarks/tuning/run.py
+	$(PY) benchmarks/tuning/run.py $(if $(ONLY),--only $(ONLY))
 
 .PHONY: clean
 clean: ## remove everything that was built here
