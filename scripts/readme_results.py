@@ -22,7 +22,8 @@ README = ROOT / "README.md"
 CHART = ROOT / "docs" / "readme.svg"
 RESULTS = ROOT / "benchmarks" / "results"
 BEGIN, END = "<!-- begin: scripts/readme_results.py -->", "<!-- end: scripts/readme_results.py -->"
-SHOWN = ("hello", "headers", "fastapi", "post-64kib", "tls", "ws-1kib")
+# Those where gasgi is dearer than a peer belong in it.
+SHOWN = ("hello", "headers", "fastapi", "post-64kib", "ws-1kib", "tls", "connect")
 SERVERS = ("gasgi", "granian", "uvicorn", "uvicorn-worker", "hypercorn", "gunicorn")
 NAMES = {"gunicorn": "gunicorn's own worker"}
 
@@ -54,7 +55,7 @@ def part() -> str:
     source = (
         f"One worker on one core, {machine['processor']}, {results['date'][:10]}, commit {results['commit']}; "
         + ", ".join(f"{name} {versions[name]}" for name in named)
-        + ". In brackets: gasgi's cost against it, the median over the rounds."
+        + ". The least in bold; in brackets gasgi's cost against it, the median over the rounds."
     )
     return f"![CPU time per answer](docs/readme.svg)\n\n{table}\n\n{source}"
 
@@ -63,9 +64,12 @@ def cell(found: dict[str, Any], name: str) -> str:
     """The figure of one server, and how gasgi compares with it."""
     if name not in found["summary"]:
         return "errors" if name in found["failed"] else "–"
-    figure = f"{found['summary'][name]['cpu_us']:.1f}"
+    costs = {shown: found["summary"][shown]["cpu_us"] for shown in SERVERS if shown in found["summary"]}
+    figure = f"{costs[name]:.1f}"
+    if costs[name] == min(costs.values()):
+        figure = f"**{figure}**"
     if name == "gasgi" or "gasgi" not in found["rounds"]:
-        return f"**{figure}**"
+        return figure
     return f"{figure} ({ratio(found['rounds'], 'gasgi', name):.2f})"
 
 
