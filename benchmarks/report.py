@@ -70,7 +70,7 @@ def _make_parts(results: Found, stem: str) -> list[str]:
 def _workload_parts(workloads: dict[str, Found], stem: str) -> list[str]:
     return [
         "## CPU time per answer of gasgi against …",
-        "The ratio, and behind it the most it was to be. Below 1 gasgi is cheaper.",
+        "gasgi's cost divided by the other's, and the target in brackets. Below 1 gasgi is cheaper.",
         _ratio_table(workloads),
         _count_targets(workloads),
         "## CPU time per answer, µs",
