@@ -29,7 +29,7 @@ def main() -> int:
     cores = choose_cores(chosen.cores)
     workloads = [WORKLOADS[name] for name in chosen.only or (QUICK_WORKLOADS if chosen.quick else list(WORKLOADS))]
     servers = [SERVERS[name] for name in chosen.servers or (QUICK_SERVERS if chosen.quick else DEFAULT)]
-    rounds = chosen.rounds or (3 if chosen.quick else 9)
+    rounds = chosen.rounds or (3 if chosen.quick else 5)
     duration_s = chosen.seconds or 1
     try:
         certificate, key = prepare(any(workload.is_websocket for workload in workloads) or chosen.extra)
@@ -67,7 +67,7 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="four workloads, five servers, about two minutes")
     parser.add_argument("--only", nargs="+", choices=list(WORKLOADS), metavar="WORKLOAD", help=", ".join(WORKLOADS))
     parser.add_argument("--servers", nargs="+", choices=list(SERVERS), metavar="SERVER", help=", ".join(SERVERS))
-    parser.add_argument("--rounds", type=int, help="turns of each server (9; quick: 3)")
+    parser.add_argument("--rounds", type=int, help="turns of each server (5; quick: 3)")
     parser.add_argument("--seconds", type=int, help="length of one turn, whole seconds (1)")
     parser.add_argument("--cores", help="SERVER,LOAD core numbers, or 'none' (default: the first two allowed)")
     parser.add_argument("--extra", action="store_true", help="also cost per request from 1 to 10,000 connections, ...")
