@@ -1,9 +1,9 @@
-from gasgi.http_writer cimport HttpWriter
+from gasgi.http_file_sender cimport HttpFileSender
 
 cdef int IDLE, HEAD, REQUEST, DISCARDING, LINGERING, CLOSED
 cdef double LINGER_S, QUIET_S
 
-cdef class HttpEnding(HttpWriter):
+cdef class HttpEnding(HttpFileSender):
     cdef object _proxied
     cdef object _client
     cdef dict _template

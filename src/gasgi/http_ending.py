@@ -1,7 +1,7 @@
 """How an HTTP connection and its requests end: deadlines, refusals, lingering, resets, and what the observer hears.
 
-Between http_writer, which frames responses, and http_connection, which reads requests and decides when any of this is
-due.
+Between http_writer and http_file_sender, which send responses, and http_connection, which reads requests and decides
+when any of this is due.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 from gasgi.errors import RequestError
 from gasgi.flow import resume_reading
 from gasgi.half_close import may_still_read
+from gasgi.http_file_sender import HttpFileSender
 from gasgi.http_phases import CLOSED, DISCARDING, HEAD, IDLE, LINGERING, REQUEST
-from gasgi.http_writer import HttpWriter
 from gasgi.message_body import ChunkedBody, LengthBody
 from gasgi.proxy_protocol import ProxyInfo
 from gasgi.runtime import Runtime
@@ -29,11 +29,11 @@ QUIET_S = 1.0  # a client idle for less may have its next request on the way whe
 CLIENT_LEFT = 499  # what the access log says of a client that left before the answer began
 
 
-class HttpEnding(HttpWriter):
+class HttpEnding(HttpFileSender):
     """What a connection knows of its end. HttpConnection, its subclass, moves it there."""
 
     def __init__(self, runtime: Runtime, proxied: ProxyInfo | None) -> None:
-        HttpWriter.__init__(self, runtime)
+        HttpFileSender.__init__(self, runtime)
 
         # Fixed for the connection
         self._proxied = proxied

@@ -42,7 +42,6 @@ cdef class HttpWriter(HttpStream):
     cdef bint _must_close_after(self, bint more) except -1
     cdef bint _ends_with_connection(self)
     cdef int _take_length(self, Py_ssize_t size, bint more) except -1
-    cdef bint _drops_body(self) except -1
     cdef _put_chunk(self, bytes body, Py_ssize_t size)
     cdef int _raise_when_lost(self) except -1
     cdef _put(self, bytes data)

@@ -7,28 +7,19 @@ writes to a transport.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Iterable
-from typing import Any
 
 from gasgi._accel import RequestHead, encode_chunk, encode_response_head, join_message
 from gasgi.awaitables import DONE
 from gasgi.errors import ASGIMisuse, ClientDisconnected
 from gasgi.flow import WriteGate
 from gasgi.http_exchange import HttpExchange
-from gasgi.http_file import HAS_SENDFILE, FileRegion, open_region, sendfile_region
+from gasgi.http_phases import CHUNKED, LENGTH, NO_BODY, UNDECIDED, UNTIL_CLOSE
 from gasgi.http_stream import HttpStream
 from gasgi.runtime import Runtime
 from gasgi.tables import FORBIDDEN_TRAILERS, STATUS_PHRASES
 
 __all__ = ["HttpWriter"]
-
-# How the body of the response in progress ends.
-UNDECIDED = 0  # nothing of the response has been sent
-NO_BODY = 1  # HEAD, 204, 205, 304: whatever the app sends as a body is dropped
-LENGTH = 2  # after content-length bytes
-CHUNKED = 3  # with the empty chunk
-UNTIL_CLOSE = 4  # with the connection (HTTP/1.0)
 
 FLUSH_BYTES = 64 * 1024  # held pieces of this size do not wait for the end of the turn
 JOIN_BYTES = 16 * 1024  # up to here one copy is cheaper than a write of several buffers
@@ -37,7 +28,7 @@ COPY_CHUNK_BYTES = 4 * 1024  # up to here a chunk is copied between its frame in
 
 
 class HttpWriter(HttpStream):
-    """Turns what the exchange sends into bytes. HttpConnection, its subclass, reads and decides what comes next."""
+    """Turns what the exchange sends into bytes; what a connection does beside that is up to its subclasses."""
 
     def __init__(self, runtime: Runtime) -> None:
         # Fixed for the connection
@@ -147,10 +138,6 @@ class HttpWriter(HttpStream):
             self._take_length(0, False)
         self._complete()
         return DONE if self._gate.is_open else self._gate.wait()
-
-    def send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> Awaitable[None]:
-        self._raise_when_lost()
-        return self._send_file(file, offset, count, more)
 
     def want_body(self) -> None:
         if self._wants_continue:
@@ -288,100 +275,6 @@ class HttpWriter(HttpStream):
             self._put(b"%x\r\n" % size)
             self._put(body)
             self._put(b"\r\n")
-
-    # Files
-
-    async def _send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> None:
-        exchange = self._exchange
-        loop = self._runtime.loop
-        region = await open_region(loop, file, offset, count, self._length_left)
-        try:
-            self._raise_when_lost()
-            if self._exchange is not exchange:
-                return  # the app ended without waiting for this
-            if self._drops_body():
-                await self.send_body(b"", more)
-            elif region.content is not None:
-                region.advance(len(region.content))
-                await self.send_body(region.content, more)
-            elif region.left < 0:
-                async for piece in region.stream(loop, count):
-                    await self.send_body(piece, True)
-                await self.send_body(b"", more)
-            else:
-                await self._send_region(region, more)
-        finally:
-            region.close()
-
-    def _drops_body(self) -> bool:
-        request = self._head
-        return self._status in (204, 205, 304) or (request is not None and request.method == "HEAD")
-
-    async def _send_region(self, region: FileRegion, more: bool) -> None:
-        """Send a region as one piece of the body; a failure half-way ends the connection, whose framing is lost."""
-        exchange = self._exchange
-        size = region.left
-        if self._framing == UNDECIDED:
-            self._send_head(b"", size, more)
-        elif self._framing == LENGTH:
-            self._take_length(size, more)
-        if self._framing == CHUNKED:
-            self._put(b"%x\r\n" % size)
-        try:
-            self._flush()
-            socket = self._transport.get_extra_info("socket")
-            if socket is not None and HAS_SENDFILE and self._runtime.settings.sendfile and not self._is_tls:
-                await self._empty_transport()
-                await sendfile_region(region, socket.fileno(), self._wait_writable)
-            async for piece in region.pieces(self._runtime.loop):
-                self._raise_when_lost()
-                self._put(piece)
-                self._flush()
-                await self._gate.wait()
-        except ConnectionError:
-            # sendfile hears of it before the transport does; wait() raises when that has told everybody.
-            self._transport.abort()
-            if not self._gate.is_lost:
-                self._gate.pause()
-            await self._gate.wait()
-            raise
-        except BaseException:
-            if self._exchange is exchange and not self._gate.is_lost:
-                self._cut_off()
-            raise
-        self._raise_when_lost()
-        self._sent_bytes += size
-        if self._framing == CHUNKED:
-            self._put(b"\r\n")
-        await self.send_body(b"", more)
-
-    async def _empty_transport(self) -> None:
-        """Return when the transport holds nothing, so that the kernel can be given what comes next."""
-        transport = self._transport
-        if transport.get_write_buffer_size():
-            transport.set_write_buffer_limits(high=0)
-            try:
-                await self._gate.wait()
-            finally:
-                if not self._gate.is_lost:
-                    transport.set_write_buffer_limits(high=self._runtime.settings.write_buffer_bytes)
-        self._raise_when_lost()
-
-    async def _wait_writable(self) -> None:
-        """Return when the socket takes more; the write timeout runs meanwhile."""
-        loop = self._runtime.loop
-        # Loops refuse to watch a descriptor that a transport owns, but not its duplicate.
-        descriptor = os.dup(self._transport.get_extra_info("socket").fileno())
-        try:
-            self.pause_writing()
-            loop.add_writer(descriptor, self.resume_writing)
-            try:
-                await self._gate.wait()
-            finally:
-                loop.remove_writer(descriptor)
-        finally:
-            os.close(descriptor)
-            self.resume_writing()
 
     # Output
 
