@@ -60,7 +60,7 @@ cdef int reserve(Buffer* buffer, Py_ssize_t more) except -1:
 
 
 cdef int append(Buffer* buffer, bytes data) except -1:
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+    cdef Py_ssize_t size = len(data)  # here and below: unlike PyBytes_GET_SIZE it refuses None, which a bytes may be
     reserve(buffer, size)
     memcpy(buffer.data + buffer.size, PyBytes_AS_STRING(data), size)
     buffer.size += size
@@ -196,9 +196,9 @@ cdef tuple pair_of(field):
 
 
 cpdef bytes join_message(bytes head, bytes lines, bytes body):
-    cdef Py_ssize_t head_size = PyBytes_GET_SIZE(head)
-    cdef Py_ssize_t lines_size = PyBytes_GET_SIZE(lines)
-    cdef Py_ssize_t body_size = PyBytes_GET_SIZE(body)
+    cdef Py_ssize_t head_size = len(head)
+    cdef Py_ssize_t lines_size = len(lines)
+    cdef Py_ssize_t body_size = len(body)
     cdef bytes message = PyBytes_FromStringAndSize(NULL, head_size + lines_size + 2 + body_size)
     cdef char* target = PyBytes_AS_STRING(message)
     memcpy(target, PyBytes_AS_STRING(head), head_size)
@@ -212,7 +212,7 @@ cpdef bytes join_message(bytes head, bytes lines, bytes body):
 
 
 cpdef bytes encode_chunk(bytes body):
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(body)
+    cdef Py_ssize_t size = len(body)
     cdef Py_ssize_t rest = size, digits = 0, i
     cdef bytes chunk
     cdef char* target

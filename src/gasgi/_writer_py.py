@@ -91,7 +91,7 @@ def join_message(head: bytes, lines: bytes, body: bytes) -> bytes:
 
 def encode_chunk(body: bytes) -> bytes:
     """Frame ``body`` as one chunk (RFC 9112, 7.1); an empty piece gives nothing: an empty chunk ends the body."""
-    return b"%x\r\n%s\r\n" % (len(body), body) if body else b""
+    return b"%x\r\n%s\r\n" % (len(body), body) if len(body) else b""
 
 
 @lru_cache(maxsize=256)

@@ -217,6 +217,17 @@ def test_an_empty_chunk_would_end_the_body_so_there_is_none(twin: ModuleType) ->
     assert twin.encode_chunk(b"") == b""
 
 
+def test_nothing_takes_none_for_bytes(twin: ModuleType) -> None:
+    for arguments in ((None, b"", b""), (b"", None, b""), (b"", b"", None)):
+        with pytest.raises(TypeError):
+            twin.join_message(*arguments)
+    for fields in ((None, b""), (b"", None)):
+        with pytest.raises(TypeError):
+            twin.encode_response_head(200, (), *fields)
+    with pytest.raises(TypeError):
+        twin.encode_chunk(None)
+
+
 NAMES = st.one_of(
     st.sampled_from(
         [b"Content-Length", b"connection", b"Transfer-Encoding", b"date", b"SERVER", b"content-lengt", b"x-connection"]
