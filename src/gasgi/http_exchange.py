@@ -290,7 +290,8 @@ class HttpExchange:
 
     async def _finish_file(self, awaitable: Awaitable[None], before: int, more: bool) -> None:
         """Let nothing else be sent while a file is on its way."""
-        self._state = SENDING_FILE
+        if self._state != COMPLETE:  # the app may have ended before this began
+            self._state = SENDING_FILE
         try:
             await awaitable
         except BaseException:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Awaitable
 from typing import Any
 
+from gasgi.http_exchange import HttpExchange
 from gasgi.http_file import HAS_SENDFILE, FileRegion, open_region, sendfile_region
 from gasgi.http_phases import CHUNKED, LENGTH, UNDECIDED
 from gasgi.http_writer import HttpWriter
@@ -21,12 +22,14 @@ class HttpFileSender(HttpWriter):
 
     def send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> Awaitable[None]:
         self._raise_when_lost()
-        return self._send_file(file, offset, count, more)
+        # Named now: the app may have ended, and the next request begun, before the first step of what is returned.
+        return self._send_file(self._exchange, file, offset, count, more)
 
     # Helpers
 
-    async def _send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> None:
-        exchange = self._exchange
+    async def _send_file(
+        self, exchange: HttpExchange | None, file: Any, offset: int | None, count: int | None, more: bool
+    ) -> None:
         loop = self._runtime.loop
         region = await open_region(loop, file, offset, count, self._length_left)
         try:
@@ -40,8 +43,11 @@ class HttpFileSender(HttpWriter):
                 await self.send_body(region.content, more)
             elif region.left < 0:
                 async for piece in region.stream(loop, count):
+                    if self._exchange is not exchange:
+                        return
                     await self.send_body(piece, True)
-                await self.send_body(b"", more)
+                if self._exchange is exchange:
+                    await self.send_body(b"", more)
             else:
                 await self._send_region(region, more)
         finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -366,6 +368,51 @@ def test_a_file_that_is_not_there_is_500(serve: Serve, tmp_path: Any) -> None:
     served = serve(answering(head(), {"type": "http.response.pathsend", "path": str(tmp_path / "none")}))
     served.send(GET)
     served.wait_for(lambda: not served.runtime.exchanges)
+    assert served.answer().status == 500
+
+
+@pytest.mark.parametrize("size", [5, 1024 * 1024])
+def test_a_file_that_nobody_waits_for_is_not_sent_once_the_app_has_ended(
+    serve: Serve, tmp_path: Any, size: int
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * size)
+    forgotten: list[asyncio.Task[None]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def late() -> None:
+            await file
+            await send(last(b"later"))
+
+        await send(head())
+        file = send({"type": "http.response.pathsend", "path": str(path)})
+        forgotten.append(asyncio.ensure_future(late()))
+
+    served = serve(app)
+    served.transport.is_client_reading = False  # a client that stays, so that the connection is there all the while
+    served.send(GET)
+    served.wait_for(lambda: forgotten[0].done())
+    assert forgotten[0].exception() is None
+    assert served.answer().status == 500
+
+
+def test_a_pipe_that_nobody_waits_for_is_not_sent_once_the_app_has_ended(serve: Serve) -> None:
+    source, sink = os.pipe()
+    forgotten: list[asyncio.Task[None]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(head())
+        forgotten.append(asyncio.ensure_future(send({"type": "http.response.zerocopysend", "file": source})))
+        await asyncio.sleep(0)
+
+    served = serve(app)
+    served.transport.is_client_reading = False
+    served.send(GET)
+    os.write(sink, b"hello")
+    os.close(sink)
+    served.wait_for(lambda: forgotten[0].done())
+    os.close(source)
+    assert forgotten[0].exception() is None
     assert served.answer().status == 500
 
 
