@@ -31,8 +31,8 @@ def test_older_gunicorn_without_a_setting_passes():
         ("http2_max_header_list_size", 1, "http2 on"),
         ("strip_header_spaces", True, "RFC 9112, 5.1"),
         ("permit_obsolete_folding", True, "RFC 9112, 5.2"),
-        ("access_log_format", "%(h)", "incomplete format"),
-        ("access_log_format", "%(s)d", "number is required"),
+        ("access_log_format", "%(h)", "incomplete format|stray %"),  # the second is Python 3.15's
+        ("access_log_format", "%(s)d", "number is required|requires a real number"),
     ],
 )
 def test_refusal_names_the_setting_and_the_way_out(name, value, instead):
