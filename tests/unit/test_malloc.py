@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 
@@ -42,5 +43,9 @@ def test_leaves_an_operators_own_choice_alone(environ):
 def test_buffers_bought_again_cost_no_page_faults():
     if platform.libc_ver()[0] != "glibc":
         assert keep_freed_memory({}) is False
+        return
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        # Buffers are mimalloc's there, which keeps what is freed by itself.
+        assert count_faults("default") < 1000
         return
     assert count_faults("keep") < count_faults("default") / 4
