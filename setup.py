@@ -21,6 +21,9 @@ DIRECTIVES = {
     "language_level": 3,
     # Annotations are for mypy. The C types stand in the .pxd, so that both versions accept the same values.
     "annotation_typing": False,
+    # Without it a free-threaded Python switches its GIL on. A connection and all that belongs to it are touched by the
+    # thread of the loop alone; what an application may hand to other threads are Python's own dicts, lists and bytes.
+    "freethreading_compatible": True,
 }
 
 

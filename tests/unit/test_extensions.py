@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
 import sys
+import sysconfig
 from importlib.machinery import EXTENSION_SUFFIXES
 
 import pytest
@@ -115,3 +118,12 @@ def test_every_expected_module_comes_from_where_the_report_says():
         if kind == "compiled" or not name.startswith("_"):
             origin = importlib.import_module(f"gasgi.{name}").__file__
             assert origin.endswith(".py") == (kind == "pure"), origin
+
+
+def test_the_gil_stays_as_this_python_has_it():
+    code = "import sys, gasgi.worker, gasgi.http_connection; print(getattr(sys, '_is_gil_enabled', lambda: True)())"
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHON_GIL"}
+    asked = subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", "-c", code], env=environ, capture_output=True, text=True
+    )
+    assert asked.stdout == f"{not sysconfig.get_config_var('Py_GIL_DISABLED')}\n", asked.stderr
