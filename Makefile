@@ -1,6 +1,6 @@
 # Everything a person or a workflow does here is a target here. Needs Python 3.10 or newer and make; pip fetches the rest.
 
-PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \
+PYTHON ?= $(shell for python in python3 python3.15 python3.14 python3.13 python3.12 python3.11 python3.10; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { echo $$python; break; }; done)
 VENV ?= .venv
 BIN := $(VENV)/bin

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
+SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 PROBE = """
 import os, sys, sysconfig, venv, ensurepip
 assert os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")), "no C headers"
