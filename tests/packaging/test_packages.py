@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tarfile
@@ -128,3 +129,13 @@ def test_auto_without_any_compiled_module_runs_pure_quietly(installed):
 def test_importing_the_package_starts_no_loop_and_no_thread(installed):
     code = "import gasgi, sys, threading; print(threading.active_count(), {'asyncio', 'gunicorn'} & set(sys.modules))"
     assert run("-c", code, cwd=installed, PYTHONPATH=str(installed)).stdout == "1 set()\n"
+
+
+def test_tests_of_the_built_wheels_find_every_file_that_they_read():
+    settings = (ROOT / "pyproject.toml").read_text()
+    (copied,) = re.findall(r"^test-sources = \[(.*)\]$", settings, re.MULTILINE)
+    (command,) = re.findall(r'^test-command = "python -m pytest (.*)"$', settings, re.MULTILINE)
+    sources = [path.read_text() for folder in command.split() for path in (ROOT / folder).rglob("*.py")]
+    read = {name for source in sources for name in re.findall(r'ROOT / "([^"/]+)', source)}
+    assert "docs" in read
+    assert read <= {name.strip(' "') for name in copied.split(",")}
