@@ -33,6 +33,11 @@ class Experiment:
     is_pinned: bool = True  # the workers to one core, the load to another
 
 
+def _collector(name: str, freeze: str, threshold: str) -> Variant:
+    env = {"HEAP": "500000", "GASGI_GC_FREEZE": freeze, "GASGI_GC_THRESHOLD": threshold}
+    return Variant(name, env=env, path="/remember")
+
+
 UNKEPT = "proxy_http_version 1.0; proxy_set_header Connection close;"
 KEPT = 'proxy_http_version 1.1; proxy_set_header Connection "";'
 
@@ -159,8 +164,10 @@ EXPERIMENTS = (
         "collector",
         "An app that fills a cache, with a million objects that live as long as the worker",
         (
-            Variant("gasgi_gc_freeze off", env={"HEAP": "500000", "GASGI_GC_FREEZE": "off"}, path="/remember"),
-            Variant("gasgi_gc_freeze on", env={"HEAP": "500000", "GASGI_GC_FREEZE": "on"}, path="/remember"),
+            _collector("as Python has it", freeze="off", threshold="0"),
+            _collector("gasgi_gc_freeze", freeze="on", threshold="0"),
+            _collector("gasgi_gc_threshold", freeze="off", threshold="5000"),
+            _collector("both (default)", freeze="on", threshold="5000"),
         ),
         ("cpu_us", "max_ms"),
     ),
