@@ -25,8 +25,10 @@ ACCEPT_BATCH = 1
 # And one more for so many connections held: their requests make the turns of the loop long, and at one a turn a
 # thousand clients waited for seconds. A sibling with less to do turns faster, so it still gets the larger part.
 CONNECTIONS_PER_ACCEPT = 16
-# And one for each that has ended here since: a worker keeps its share, and where every request brings a connection of
-# its own the turns are no longer one connection long, which took 1.3 times the CPU time (docs/performance.md).
+# And one for each that has just ended here: a worker keeps its share, and where every request brings a connection of
+# its own the turns are no longer one connection long, which took 1.3 times the CPU time (docs/performance.md). For so
+# long, in seconds: a worker whose clients have all left and come again later must not take them all in one turn.
+ENDED_FOR_S = 0.01
 # While draining the clock ticks faster: an idle client holds the worker for its short deadline and not for seconds.
 DRAIN_TICK_S = 0.1
 # How often a pause in accepting is worth a line.
@@ -66,6 +68,7 @@ class Server:
         self._connecting: set[asyncio.Task[None]] = set()
         self._is_accepting = False
         self._ended_before = 0  # connections that had ended when the last were accepted
+        self._accepted_at = 0.0  # and when that was, loop time
         self._is_stopped = False
         self._is_in_trouble = False  # accepting failed; it goes on at the next tick
         self._warned_at = -WARN_EVERY_S
@@ -126,6 +129,9 @@ class Server:
     def _accept(self, listener: socket.socket) -> None:
         runtime = self._runtime
         ended, self._ended_before = runtime.connections_ended - self._ended_before, runtime.connections_ended
+        before, self._accepted_at = self._accepted_at, self._loop.time()
+        if self._accepted_at - before > ENDED_FOR_S:
+            ended = 0
         for _ in range(ACCEPT_BATCH + ended + len(runtime.connections) // CONNECTIONS_PER_ACCEPT):
             if self._is_full():
                 self._pause_accepting()

@@ -225,13 +225,27 @@ def test_takes_more_at_once_the_more_connections_it_holds(bench):
 def test_takes_one_more_for_each_connection_that_has_ended_since(bench):
     it = bench()
     it.server.start_accepting()
+    it.arrive(FakeSocket())
     for _ in range(3):
         it.runtime.forget(object())
+    before = it.count
     it.arrive(*(FakeSocket() for _ in range(ACCEPT_BATCH + 10)))
-    assert it.count == ACCEPT_BATCH + 3
+    assert it.count == before + ACCEPT_BATCH + 3
     it.loop.wake()
     it.settle()
-    assert it.count == 2 * ACCEPT_BATCH + 3  # each of them counts once
+    assert it.count == before + 2 * ACCEPT_BATCH + 3  # each of them counts once
+
+
+def test_takes_no_crowd_for_connections_that_ended_a_while_ago(bench):
+    it = bench()
+    it.server.start_accepting()
+    it.arrive(FakeSocket())
+    for _ in range(3):
+        it.runtime.forget(object())
+    it.loop.pass_time(1.0)
+    before = it.count
+    it.arrive(*(FakeSocket() for _ in range(ACCEPT_BATCH + 10)))
+    assert it.count == before + ACCEPT_BATCH
 
 
 def test_pauses_at_worker_connections_and_goes_on_when_one_leaves(bench):
