@@ -192,6 +192,10 @@ bench-regress: ## compare with a commit: make bench-regress BASE=origin/main
 bench-regress-here: bench-environment
 	$(PY) benchmarks/regress.py --base $(or $(BASE),origin/main)
 
+.PHONY: bench-history
+bench-history: ## keep comparisons on the branch benchmark-history: make bench-history FILE=... REMOTE=...
+	@scripts/keep_history $(or $(FILE),benchmarks/results/history.jsonl) $(or $(REMOTE),$(shell git remote get-url origin))
+
 tuning: ## the experiments of docs/tuning.md, five minutes (needs wrk and nginx); one: make tuning ONLY=blocking
 tuning-here: bench-environment
 	$(PY) benchmarks/tuning/run.py $(if $(ONLY),--only $(ONLY))
