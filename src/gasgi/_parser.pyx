@@ -350,6 +350,7 @@ cdef class _Fields:
                 number = plain_content_length(value)
                 head.content_length = read_content_length(value) if number < 0 else number
             elif kind == TRANSFER_ENCODING:
+                # Before the coding is judged: the twin's llhttp stops at this name, and 400 must come before a 501.
                 if head.content_length >= 0:
                     raise refusal(400, "both content-length and transfer-encoding")
                 if value != b"chunked":
