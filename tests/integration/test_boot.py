@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
 import socket
 import stat
 import sys
-from collections.abc import Callable
-from pathlib import Path
 
 import gunicorn
 import pytest
 
-from tests.support.gunicorn import free_port, wait_until
+from tests.support.gunicorn import edit_until, free_port, wait_until
 
 APP = "tests.integration.apps:app"
 
@@ -154,26 +151,12 @@ def test_reload_shows_a_syntax_error_and_serves_again_once_it_is_fixed(start, tm
     source.write_text(good)
     server = start("edited:app", "--reload", "--pythonpath", str(tmp_path), loop=loop)
     assert b"200 OK" in get(server.address)
-    _edit_until(lambda: b"500 Internal" in get(server.address), source, "def broken(:\n")
+    edit_until(lambda: b"500 Internal" in get(server.address), source, "def broken(:\n")
     page = get(server.address)
     assert b"def broken(:" in page
     assert b"SyntaxError" in page
-    _edit_until(lambda: b"200 OK" in get(server.address), source, good)
+    edit_until(lambda: b"200 OK" in get(server.address), source, good)
     server.stop()
-
-
-def _edit_until(look: Callable[[], bool], source: Path, text: str) -> None:
-    """Edit again when nothing happens: the reloader cannot notice an edit made before it first looked."""
-    moment = source.stat().st_mtime
-    source.write_text(text)
-    for _ in range(9):
-        # The reloader compares whole modification times; two edits must not look like one.
-        moment += 10
-        os.utime(source, (moment, moment))
-        with contextlib.suppress(AssertionError):
-            wait_until(look, "the edit to be seen", deadline_s=5)
-            return
-    pytest.fail(f"nine edits of {source} and no reload")
 
 
 def test_reload_does_not_wait_for_open_streams(start, tmp_path, journal):
@@ -183,8 +166,7 @@ def test_reload_does_not_wait_for_open_streams(start, tmp_path, journal):
     with socket.create_connection(server.address) as stream:
         stream.sendall(b"GET /stream HTTP/1.1\r\nHost: here\r\n\r\n")
         stream.recv(65536)
-        changed = "from tests.integration.apps import app\n# changed\n"
-        _edit_until(lambda: len(re.findall(r"\[INFO\] gasgi \d", server.log)) >= 2, source, changed)
+        server.reload_by_edit(source, "from tests.integration.apps import app\n# changed\n")
     assert "shutdown" in journal()
 
 

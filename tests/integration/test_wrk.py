@@ -81,8 +81,5 @@ if shutil.which("wrk"):
         server = start("edited:app", "--reload", "--pythonpath", str(tmp_path))
         with wrk(server):
             for edit in (1, 2):
-                source.write_text(f"{text}# {edit}\n")
-                moment = source.stat().st_mtime + edit
-                os.utime(source, (moment, moment))
-                server.wait_for_workers(1 + edit)
+                server.reload_by_edit(source, f"{text}# {edit}\n")
         server.stop()

@@ -15,7 +15,6 @@ from tests.support.load import run_load
 from tests.support.ws_load import WebSocketLoad, run_websocket_load
 
 APP = "tests.integration.ws_app:app"
-BOOTED = r"\[INFO\] gasgi \d"
 EXITED = r"Worker exiting"
 CLIENTS = 8
 
@@ -53,7 +52,7 @@ def test_hup_tells_everyone_and_serves_everyone_again(start, journal, loop):
         for number in (2, 3, 4):
             wait_for_numbers(load)
             server.signal(signal.SIGHUP)
-            server.wait_for(BOOTED, 2 * number)
+            server.wait_for_workers(2 * number)
             server.wait_for(EXITED, 2 * (number - 1))
         wait_for_numbers(load)
     check(load, journal, 3 * CLIENTS)
@@ -107,10 +106,7 @@ def test_a_changed_file_tells_them(start, journal, tmp_path):
     server = start("edited:app", "--reload", "--pythonpath", str(tmp_path))
     with run_websocket_load(url(server), CLIENTS) as load:
         wait_for_numbers(load)
-        source.write_text("from tests.integration.ws_app import app\n# changed\n")
-        moment = source.stat().st_mtime + 1
-        os.utime(source, (moment, moment))
-        server.wait_for_workers(2)
+        server.reload_by_edit(source, "from tests.integration.ws_app import app\n# changed\n")
         wait_for_numbers(load)
     check(load, journal)
     server.stop()

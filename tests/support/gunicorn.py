@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -10,15 +11,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["DEADLINE_S", "Gunicorn", "free_port", "start_gunicorn", "wait_until"]
+__all__ = ["DEADLINE_S", "Gunicorn", "edit_until", "free_port", "start_gunicorn", "wait_until"]
 
 # Long, because the machines of tests are busy: only a test that fails waits for so long.
 DEADLINE_S = 40.0
 ROOT = Path(__file__).resolve().parents[2]
+ANNOUNCED = r"\[INFO\] gasgi \d"
 
 T = TypeVar("T")
 
@@ -32,6 +33,24 @@ def wait_until(look: Callable[[], T], what: str, deadline_s: float = DEADLINE_S)
             return found
         assert time.monotonic() < give_up_at, f"waited {deadline_s} s for {what}"
         time.sleep(0.02)
+
+
+def edit_until(look: Callable[[], object], source: Path, text: str) -> None:
+    """Write ``text`` to ``source``, for a server with ``--reload``, until ``look`` shows that it was noticed.
+
+    Once is not enough: gunicorn's reloader cannot notice an edit made before it first looked at the file, and it first
+    looks at some time after the worker has announced that it serves.
+    """
+    moment = source.stat().st_mtime
+    source.write_text(text)
+    for _ in range(9):
+        # The reloader compares modification times; two edits must not look like one.
+        moment += 10
+        os.utime(source, (moment, moment))
+        with contextlib.suppress(AssertionError):
+            wait_until(look, "the edit to be seen", deadline_s=5)
+            return
+    raise AssertionError(f"nine edits of {source} and no reload")
 
 
 def free_port() -> int:
@@ -76,7 +95,7 @@ class Gunicorn:
 
     def wait_for_workers(self, count: int = 1) -> None:
         """Wait until ``count`` workers have announced, since the start, that they serve."""
-        self.wait_for(r"\[INFO\] gasgi \d", count)
+        self.wait_for(ANNOUNCED, count)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -101,6 +120,11 @@ class Gunicorn:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"gunicorn has not ended within {deadline_s} s:\n{self.log}") from None
 
+    def reload_by_edit(self, source: Path, text: str) -> None:
+        """Write ``text`` to ``source`` and wait, with ``--reload``, until a new worker has announced that it serves."""
+        before = len(re.findall(ANNOUNCED, self.log))
+        edit_until(lambda: len(re.findall(ANNOUNCED, self.log)) > before, source, text)
+
     def stop(self) -> str:
         """Ask it to end, make sure that it ended well and return its log."""
         self.signal(signal.SIGTERM)
@@ -124,7 +148,7 @@ def _is_zombie(pid: int) -> bool:
         return True
 
 
-@contextmanager
+@contextlib.contextmanager
 def start_gunicorn(
     directory: Path,
     app: str,
