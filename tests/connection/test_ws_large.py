@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from typing import Any
 
 from gasgi.settings import Settings
-from tests.support.frames import BINARY, CLOSE, FIN, PING, PONG, RSV1, TEXT, Frame, client_frame, close_payload
-from tests.support.websocket_rig import WebSocketRig
+from tests.support.frames import (
+    BINARY,
+    CLOSE,
+    DEFLATE,
+    FIN,
+    PING,
+    PONG,
+    RSV1,
+    TEXT,
+    Frame,
+    client_frame,
+    close_frame,
+    close_payload,
+)
+from tests.support.websocket_rig import WebSocketRig, disconnect
 
-DEFLATE = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 LARGE = 3_000_000  # bytes: takes 23 turns of the loop to inflate
-
-
-def close_frame(code: int, reason: str = "") -> Frame:
-    return Frame(CLOSE, close_payload(code, reason))
-
-
-def disconnect(code: int, reason: str = "") -> dict[str, Any]:
-    return {"type": "websocket.disconnect", "code": code, "reason": reason}
 
 
 def compressed_frame(payload: bytes, opcode: int = BINARY) -> bytes:

@@ -9,6 +9,7 @@ __all__ = [
     "BINARY",
     "CLOSE",
     "CONTINUATION",
+    "DEFLATE",
     "FIN",
     "KEY",
     "PING",
@@ -17,6 +18,7 @@ __all__ = [
     "TEXT",
     "Frame",
     "client_frame",
+    "close_frame",
     "close_payload",
     "read_frames",
     "xor",
@@ -25,6 +27,7 @@ __all__ = [
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 FIN, RSV1 = 0x80, 0x40
 KEY = bytes.fromhex("37fa213d")  # RFC 6455, 5.7
+DEFLATE = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"  # what browsers offer
 
 
 class Frame(NamedTuple):
@@ -58,6 +61,11 @@ def client_frame(first_byte: int, payload: bytes = b"", key: bytes = KEY, length
 def close_payload(code: int, reason: str = "") -> bytes:
     """What a close frame holds."""
     return struct.pack("!H", code) + reason.encode()
+
+
+def close_frame(code: int, reason: str = "") -> Frame:
+    """Return the close frame that a server is expected to write."""
+    return Frame(CLOSE, close_payload(code, reason))
 
 
 def read_frames(data: bytes) -> list[Frame]:

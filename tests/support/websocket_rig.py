@@ -16,7 +16,7 @@ from tests.support.fakes import FakeTransport, RecordingLog
 from tests.support.frames import Frame, read_frames
 from tests.support.heads import make_head
 
-__all__ = ["HANDSHAKE", "WebSocketRig"]
+__all__ = ["HANDSHAKE", "WebSocketRig", "disconnect"]
 
 HANDSHAKE = (
     b"GET /chat?room=1 HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -26,6 +26,11 @@ HANDSHAKE = (
 
 # Turns of the loop after which whatever does not wait for something outside has happened.
 TURNS = 10
+
+
+def disconnect(code: int, reason: str = "") -> dict[str, Any]:
+    """Return the event that tells the app of the end."""
+    return {"type": "websocket.disconnect", "code": code, "reason": reason}
 
 
 class WebSocketRig:
@@ -159,6 +164,8 @@ class WebSocketRig:
             self.runtime.now += 1.0
             if self.connection in self.runtime.connections:
                 self.connection.sweep(self.runtime.now)
+            for conversation in tuple(self.runtime.exchanges):
+                conversation.sweep()
             self.settle()
 
     def settle(self) -> None:

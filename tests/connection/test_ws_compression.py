@@ -1,0 +1,127 @@
+"""permessage-deflate (RFC 7692) on a WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import zlib
+from typing import Any
+
+import pytest
+
+from gasgi.errors import ClientDisconnected
+from gasgi.settings import Settings
+from tests.support.frames import (
+    BINARY,
+    DEFLATE,
+    FIN,
+    RSV1,
+    TEXT,
+    Frame,
+    client_frame,
+)
+from tests.support.websocket_rig import WebSocketRig
+
+NOISE = random.Random(6455).randbytes(300_000)
+
+
+def inflate(frame: Frame) -> bytes:
+    assert frame.is_compressed
+    return zlib.decompressobj(-15).decompress(frame.payload + b"\x00\x00\xff\xff")
+
+
+def test_compresses_what_is_large_enough() -> None:
+    with WebSocketRig(Settings(websocket_compression_min_bytes=100), extra=DEFLATE) as rig:
+        rig.text("x" * 99)
+        assert rig.frames() == [Frame(TEXT, b"x" * 99)]
+        rig.text("é" * 100)
+        rig.settle()
+        (frame,) = rig.frames()
+        assert frame.opcode == TEXT
+        assert len(frame.payload) < 50
+        assert inflate(frame).decode() == "é" * 100
+
+
+def test_does_not_compress_where_it_was_not_agreed_on() -> None:
+    with WebSocketRig() as rig:
+        rig.text("x" * 1000)
+        assert rig.frames() == [Frame(TEXT, b"x" * 1000)]
+        rig.feed(client_frame(FIN | RSV1 | TEXT, b"\x00"))
+        assert rig.frames()[0].payload[:2] == b"\x03\xea"  # 1002
+
+
+def test_receives_compressed_messages() -> None:
+    with WebSocketRig(extra=DEFLATE) as rig:
+        rig.feed(client_frame(FIN | RSV1 | TEXT, bytes.fromhex("f248cdc9c90700")))  # RFC 7692, 7.2.3.1
+        assert rig.hear()["text"] == "Hello"
+
+
+def test_refuses_a_bomb() -> None:
+    with WebSocketRig(Settings(websocket_max_message_bytes=100_000), extra=DEFLATE) as rig:
+        compressor = zlib.compressobj(wbits=-12)
+        bomb = compressor.compress(bytes(10_000_000)) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        task = rig.listen()
+        rig.feed(client_frame(FIN | RSV1 | BINARY, bomb[:-4]))
+        assert task.result()["code"] == 1009
+
+
+def finish_all(rig: WebSocketRig, tasks: list[Any]) -> None:
+    rig.run(asyncio.wait_for(asyncio.gather(*tasks), 30))
+    rig.settle()
+
+
+def test_compresses_a_large_message_in_slices_and_keeps_the_order() -> None:
+    with WebSocketRig(extra=DEFLATE) as rig:
+        turns = []
+
+        async def others() -> None:
+            while True:
+                turns.append(1)
+                await asyncio.sleep(0)
+
+        other = rig.loop.create_task(others())
+        tasks = [rig.loop.create_task(_send(rig, NOISE)), rig.loop.create_task(_send(rig, b"small"))]
+        finish_all(rig, tasks)
+        other.cancel()
+        first, second = rig.frames()
+        assert inflate(first) == NOISE
+        assert second == Frame(BINARY, b"small")
+        assert len(turns) > len(NOISE) // 65536  # others had their turns in between
+
+
+async def _send(rig: WebSocketRig, data: bytes) -> None:
+    await rig.send({"type": "websocket.send", "bytes": data})
+
+
+def test_a_cancelled_large_send_does_not_spoil_what_follows() -> None:
+    with WebSocketRig(extra=DEFLATE) as rig:
+
+        async def impatient() -> None:
+            task = asyncio.ensure_future(rig.send({"type": "websocket.send", "bytes": NOISE}))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+        rig.run(impatient())
+        rig.binary(b"after " * 100)
+        rig.settle()
+        first, second = rig.frames()
+        inflater = zlib.decompressobj(-15)
+        assert inflater.decompress(first.payload + b"\x00\x00\xff\xff") == NOISE
+        assert inflater.decompress(second.payload + b"\x00\x00\xff\xff") == b"after " * 100
+
+
+def test_a_large_send_ends_when_the_client_is_lost() -> None:
+    with WebSocketRig(extra=DEFLATE) as rig:
+
+        async def lost() -> None:
+            task = asyncio.ensure_future(rig.send({"type": "websocket.send", "bytes": NOISE}))
+            await asyncio.sleep(0)
+            rig.connection.connection_lost(None)
+            with pytest.raises(ClientDisconnected):
+                await task
+
+        rig.run(lost())
+        assert rig.transport.take() == b""
