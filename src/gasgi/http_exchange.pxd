@@ -28,6 +28,7 @@ cdef class HttpExchange:
     cpdef end_body(self)
     cpdef disconnect(self)
     cpdef cancel(self)
+    cpdef sweep(self)
     cpdef complete(self)
     cpdef start(self)
 
@@ -39,5 +40,6 @@ cdef class HttpExchange:
     cdef _send_other(self, kind, dict message)
     cdef _send_file(self, str kind, file, offset, count, bint more)
     cdef _out_of_turn(self, str kind)
+    cdef _log_cancellation(self)
     cdef _end(self)
     cdef str _describe(self)

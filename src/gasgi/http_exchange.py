@@ -97,6 +97,16 @@ class HttpExchange:
             if self._has_started:
                 self._task.cancel()
 
+    def sweep(self) -> None:
+        """End what others cancelled before the first step: ``run``, which would tell the end of it, was never entered.
+
+        An app that cancels all that ``asyncio.all_tasks()`` names does that to the requests which came last.
+        """
+        if self._task is not None and self._task.done():
+            self._runtime.turns.unstarted -= 1
+            self._log_cancellation()
+            self._end()
+
     def complete(self) -> None:
         """The stream has the whole response, or gave up on it: later events are ignored."""
         self._state = COMPLETE
@@ -125,8 +135,7 @@ class HttpExchange:
             if self._state != COMPLETE and not self.is_client_gone and not self._was_cancelled_by_server:
                 self._runtime.log.error("ASGI app returned without completing the response to %s", self._describe())
         except asyncio.CancelledError:
-            if not self._was_cancelled_by_server:
-                self._runtime.log.error("ASGI app was cancelled from within during %s", self._describe())
+            self._log_cancellation()
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as exc:
@@ -314,6 +323,10 @@ class HttpExchange:
         if self._state == TRAILERS:
             raise ASGIMisuse(f"{kind} was sent where http.response.trailers is due")
         raise ASGIMisuse(f"{kind} was sent after http.response.start" if kind.endswith("start") else f"{kind} is late")
+
+    def _log_cancellation(self) -> None:
+        if not self._was_cancelled_by_server:
+            self._runtime.log.error("ASGI app was cancelled from within during %s", self._describe())
 
     def _end(self) -> None:
         """The task is over: let go of everything, so that nothing waits for the collector."""

@@ -47,6 +47,9 @@ class Conversation(Protocol):
     def cancel(self) -> None:
         """Cancel the application's task."""
 
+    def sweep(self) -> None:
+        """End a task that was cancelled before its first step; called once a second."""
+
 
 class Log(Protocol):
     """The part of gunicorn's logger that gasgi writes to."""

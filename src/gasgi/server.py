@@ -96,6 +96,8 @@ class Server:
         before, runtime.now = runtime.now, self._loop.time()
         for connection in tuple(runtime.connections):
             connection.sweep(before)
+        for conversation in tuple(runtime.exchanges):
+            conversation.sweep()
         if self._is_in_trouble:
             self._is_in_trouble = False
             self._resume_accepting()

@@ -224,7 +224,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             # gunicorn counts a worker as booted before run(), and would start another one for ever.
             self.log.exception("Exception while the worker was starting")
             return int(Arbiter.WORKER_BOOT_ERROR)
-        await self._stop.wait()
+        await self._wait_for_stop()
         server.stop_accepting()
         is_quick = self._should_hurry or self._is_reloading
         if is_quick:
@@ -237,6 +237,13 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._health.stop()
         server.stop_clock()
         return 0
+
+    async def _wait_for_stop(self) -> None:
+        try:
+            await self._stop.wait()
+        except asyncio.CancelledError:
+            self.log.error("The app cancelled the task of the worker, one of asyncio.all_tasks(): the worker stops")
+            self._on_term()
 
     def _make_runtime(self) -> Runtime:
         runtime = Runtime(self.loop, self.asgi, self.settings, self.log, make_observer(self, self.cfg, self.log))

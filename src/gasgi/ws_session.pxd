@@ -43,6 +43,7 @@ cdef class WebSocketSession:
     cpdef disconnected(self, int code, str reason)
     cpdef bint has_messages(self)
     cpdef cancel(self)
+    cpdef sweep(self)
     cpdef start(self)
     cdef _next_event(self)
     cdef _wake_one(self)
@@ -54,6 +55,7 @@ cdef class WebSocketSession:
     cdef _closed_by_app(self, int code, str reason)
     cdef _app_returned(self)
     cdef _app_ended(self)
+    cdef _log_cancellation(self)
     cdef str _describe(self)
 
 cdef list _as_fields(headers)

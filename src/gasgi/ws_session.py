@@ -131,8 +131,7 @@ class WebSocketSession:
             await self._runtime.app(self._scope, self.receive, self.send)
             self._app_returned()
         except asyncio.CancelledError:
-            if not self._was_cancelled_by_server:
-                log.error("ASGI app was cancelled from within during %s", self._describe())
+            self._log_cancellation()
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as exc:
@@ -140,7 +139,6 @@ class WebSocketSession:
             if not (self._state == _CLOSED and comes_from_departure(exc)):
                 log.exception("Exception in ASGI app during %s", self._describe())
         finally:
-            self._runtime.exchanges.discard(self)
             self._app_ended()
 
     async def receive(self) -> Message:
@@ -212,6 +210,12 @@ class WebSocketSession:
         if self._task is not None:
             self._was_cancelled_by_server = True
             self._task.cancel()
+
+    def sweep(self) -> None:
+        """End what was cancelled before the first step: ``run``, which would tell the end of it, was never entered."""
+        if self._task is not None and self._task.done():
+            self._log_cancellation()
+            self._app_ended()
 
     def _next_event(self) -> Message | None:
         if not self._was_connect_given:
@@ -318,6 +322,7 @@ class WebSocketSession:
 
     def _app_ended(self) -> None:
         """Bring what the app left unfinished to an end that the client can tell from success."""
+        self._runtime.exchanges.discard(self)
         state = self._state
         if state == _CLOSED:
             return
@@ -328,6 +333,10 @@ class WebSocketSession:
             self._stream.refuse(500)
         else:
             self._stream.deny_cut()
+
+    def _log_cancellation(self) -> None:
+        if not self._was_cancelled_by_server:
+            self._runtime.log.error("ASGI app was cancelled from within during %s", self._describe())
 
     def _describe(self) -> str:
         return f"WebSocket {self._scope['path']}"

@@ -198,6 +198,29 @@ def test_an_app_that_is_cancelled_before_its_first_step_has_ended():
         assert crowd.runtime.turns.unstarted == 0
 
 
+def test_an_app_that_others_cancel_before_its_first_step_is_answered_for():
+    with Crowd() as crowd:
+
+        async def ask_and_cancel() -> None:
+            for number, connection in enumerate(crowd.connections[:3]):
+                connection.data_received(request(number))
+            crowd.connections[2].connection_lost(ConnectionResetError())
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+
+        crowd.run(ask_and_cancel())
+        crowd.pass_time(1)
+        assert crowd.order == []
+        for transport in crowd.transports[:2]:
+            assert transport.written.startswith(b"HTTP/1.1 500 ")
+        assert sorted(crowd.log.lines) == [
+            ("error", f"ASGI app was cancelled from within during GET /{number}") for number in range(3)
+        ]
+        assert not crowd.runtime.exchanges
+        assert crowd.connections[2] not in crowd.runtime.connections
+        assert crowd.runtime.turns.unstarted == 0
+
+
 def test_turns_give_each_waiting_connection_one_turn():
     loop = asyncio.new_event_loop()
     taken: list[int] = []

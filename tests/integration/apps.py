@@ -103,6 +103,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/unretrieved":
         asyncio.get_running_loop().call_soon(lambda: 1 // 0)
         await answer(send, b"scheduled")
+    elif path == "/cancel-all":
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await answer(send, b"cancelled")
     elif path == "/tls":
         await answer(send, repr(scope["extensions"].get("tls")).encode())
     elif path == "/scope":

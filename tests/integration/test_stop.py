@@ -104,6 +104,23 @@ def test_worker_exit_and_child_exit_are_called(start):
     assert f"child_exit {pid}" in log
 
 
+def test_an_app_that_cancels_all_tasks_stops_the_worker_in_order(start, loop):
+    server = start(APP, loop=loop)
+    with ask(server.address, "/stream") as stream:
+        stream.recv(65536)
+        with ask(server.address, "/cancel-all") as client:
+            assert client.recv(65536).endswith(b"cancelled")
+        while stream.recv(65536):
+            pass
+    server.wait_for_workers(2)
+    with ask(server.address, "/") as client:
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+    log = server.stop()
+    assert log.count("The app cancelled the task of the worker") == 1
+    assert log.count("ASGI app was cancelled from within during GET /stream") == 1
+    assert "exited with code" not in log
+
+
 def test_a_killed_worker_is_replaced(start):
     server = start()
     (pid,) = server.workers()

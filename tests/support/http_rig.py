@@ -182,6 +182,8 @@ class HttpRig:
             self.runtime.now += 1.0
             if self.connection in self.runtime.connections:
                 self.connection.sweep(self.runtime.now)
+            for conversation in tuple(self.runtime.exchanges):
+                conversation.sweep()
             self.settle()
 
     def settle(self) -> None:
