@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import ssl
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.certificates import Certificates
-from tests.support.gunicorn import DEADLINE_S, free_port, start_gunicorn, wait_until
+from tests.support.gunicorn import start_gunicorn
+from tests.support.nginx import run_nginx
 
 __all__ = ["FRONTS", "LOOPS", "Site", "open_site"]
 
@@ -48,40 +46,10 @@ def open_site(app: str, front: str, certificates: Certificates, folder: Path, lo
         host, port = gunicorn.address
         address = f"{host}:{port}"
         if front == "nginx":
-            address = stack.enter_context(_nginx(address))
+            host, port = stack.enter_context(run_nginx(address))
+            address = f"{host}:{port}"
         yield Site(address, certificates if front == "tls" else None)
         log = gunicorn.stop()
     # Clients of frameworks leave as they like, and none of that is worth a line at these levels.
     if re.search(r"\[(ERROR|CRITICAL)\]|Traceback", log):
         raise AssertionError(f"gunicorn complained:\n{log}")
-
-
-@contextlib.contextmanager
-def _nginx(upstream: str) -> Iterator[str]:
-    with tempfile.TemporaryDirectory() as folder:
-        # nginx does not say which port it was given for 0.
-        port = free_port()
-        paths = "".join(
-            f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        config = Path(folder) / "nginx.conf"
-        config.write_text(
-            f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;"
-            "events { worker_connections 64; }"
-            f"http {{ access_log off; {paths} map $http_upgrade $upgrading {{ default upgrade; '' ''; }}"
-            f"upstream app {{ server {upstream}; keepalive 8; }}"
-            f"server {{ listen 127.0.0.1:{port}; client_max_body_size 0;"
-            "location / { proxy_pass http://app; proxy_http_version 1.1; proxy_buffering off;"
-            "proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $remote_addr;"
-            "proxy_set_header X-Forwarded-Proto $scheme;"
-            "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $upgrading; } } }"
-        )
-        process = subprocess.Popen(["nginx", "-c", str(config), "-p", folder], stderr=subprocess.PIPE)
-        try:
-            wait_until(lambda: os.path.exists(f"{folder}/pid") or process.poll() is not None, "nginx")
-            if process.poll() is not None:
-                raise AssertionError(f"nginx did not start:\n{process.communicate()[1].decode()}")
-            yield f"127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(DEADLINE_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import signal
 import socket
@@ -54,10 +55,16 @@ def edit_until(look: Callable[[], object], source: Path, text: str) -> None:
 
 
 def free_port() -> int:
-    """Return a port of the loopback that is free at the moment; for what cannot bind to port 0."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of the loopback that is free; for what cannot bind to port 0.
+
+    Below those that systems give out for port 0 (49152 and up by RFC 6335, 32768 and up with Linux), or a test beside
+    this one could be given it before it is used.
+    """
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Gunicorn:
