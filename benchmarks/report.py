@@ -91,9 +91,19 @@ def _describe(results: Found) -> str:
     load = machine["load_before"][0]
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['kernel']}; load average before {load:.1f}."
-        f" {settings['rounds']} rounds of {settings['seconds']} s, server and load on cores {settings['cores']}.\n\n"
+        f" {settings['rounds']} rounds of {settings['seconds']} s, server and load on cores {settings['cores']}"
+        f"{_describe_distance(results['workloads'])}.\n\n"
         f"{versions}."
     )
+
+
+def _describe_distance(workloads: Found) -> str:
+    """Say how long a cache line took from one core to the other and back, in the turns that count."""
+    turns = [turn for found in workloads.values() for each in found["rounds"].values() for turn in each]
+    found = sorted(turn["distance_ns"] for turn in turns if turn.get("distance_ns"))
+    if not found:
+        return ""
+    return f", a cache line {found[0]:.0f} to {found[-1]:.0f} ns there and back (median {found[len(found) // 2]:.0f})"
 
 
 def _ratio_table(workloads: dict[str, Found]) -> str:

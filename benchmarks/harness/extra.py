@@ -64,6 +64,7 @@ def _cost_of_more(bench: Bench, running: Running, count: int) -> float | None:
     for _ in range(RAMP_ROUNDS):
         measured = []
         for seconds in (1, 4) if count <= 1000 else (4, 10):  # opening thousands takes longer than a second
+            bench.distance.wait_until_near()
             before = running.tree.cpu_ns()
             load = put_load(HELLO, running.port, seconds, bench.cores[1], connections=count)
             measured.append((running.tree.cpu_ns() - before, load.answers))

@@ -22,6 +22,7 @@ __all__ = [
     "Load",
     "LoadError",
     "check_answer",
+    "compile_c",
     "prepare",
     "put_load",
     "run_load",
@@ -57,15 +58,22 @@ def prepare(needs_websocket: bool) -> tuple[Path, Path]:
     if not shutil.which("wrk"):
         raise LoadError("wrk is not installed (Debian and Ubuntu: apt install wrk; macOS: brew install wrk)")
     BUILD.mkdir(exist_ok=True)
-    program, source = BUILD / "ws_load", HERE / "ws_load.c"
-    if needs_websocket and (not program.exists() or program.stat().st_mtime < source.stat().st_mtime):
-        subprocess.run(["cc", "-O2", "-o", program, source], check=True)
+    if needs_websocket:
+        compile_c("ws_load")
     certificate, key = BUILD / "certificate.pem", BUILD / "key.pem"
     if not key.exists():
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         command += ["-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
         subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
     return certificate, key
+
+
+def compile_c(name: str, *options: str) -> None:
+    """Compile ``name``.c into ``BUILD`` unless that was done since it changed."""
+    BUILD.mkdir(exist_ok=True)
+    program, source = BUILD / name, HERE / f"{name}.c"
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        subprocess.run(["cc", "-O2", *options, "-o", program, source], check=True)
 
 
 def wait_for_port(port: int, is_alive: Any, deadline_s: float = 20.0) -> None:

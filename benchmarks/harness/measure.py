@@ -8,10 +8,11 @@ import os
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from harness.distance import CoreDistance
 from harness.load import HERE, LoadError, check_answer, put_load, wait_for_port
 from harness.processes import ProcessTree, free_port
 from harness.servers import Launch, Server
@@ -19,10 +20,12 @@ from harness.workloads import Workload
 
 __all__ = ["Bench", "Round", "Running", "ratio", "summarise"]
 
+TRIES = 5  # of a turn in which the two cores came to lie far apart
+
 
 @dataclass(frozen=True)
 class Round:
-    """One run of one server: CPU time per answer, throughput, latency, and memory right after the load."""
+    """One run of one server: CPU time per answer, throughput, latency, and memory and the cores' distance after it."""
 
     cpu_us: float
     per_second: float
@@ -30,6 +33,7 @@ class Round:
     p99_us: float
     pss_kib: int
     rss_kib: int
+    distance_ns: float
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ class Bench:
     certificate: Path
     key: Path
     say: Callable[[str], None]
+    distance: CoreDistance = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.distance = CoreDistance(self.cores)
+        self.distance.look_around()
 
     @contextlib.contextmanager
     def running(self, server: Server, workload: Workload) -> Iterator[Running]:
@@ -80,8 +89,9 @@ class Bench:
         """Measure ``servers`` in turn, ``rounds`` times, the order reversed every other round.
 
         All of them run the whole time, idle but for their turn, so that a turn can be short and what the machine does
-        meanwhile falls on neighbours alike. Return ``{"rounds": {server: [...]}, "failed": {server: why}}``. A server
-        with one bad run is out: none of its numbers is reported.
+        meanwhile falls on neighbours alike. A turn in which the two cores came to lie far apart is repeated. Return
+        ``{"rounds": {server: [...]}, "failed": {server: why}}``. A server with one bad run is out: none of its numbers
+        is reported.
         """
         measured: dict[str, list[Round]] = {}
         failed: dict[str, str] = {}
@@ -109,11 +119,27 @@ class Bench:
         }
 
     def _measure(self, running: Running, workload: Workload) -> Round:
+        for _ in range(TRIES):
+            found = self._measure_once(running, workload)
+            if not self.distance.is_far(found.distance_ns):
+                break
+        return found
+
+    def _measure_once(self, running: Running, workload: Workload) -> Round:
+        distance_ns = self.distance.wait_until_near()
         before = running.tree.cpu_ns()
         load = put_load(workload, running.port, self.duration_s * workload.stretch, self.cores[1])
         cpu_ns = running.tree.cpu_ns() - before
         pss_kib, rss_kib = running.tree.memory_kib()
-        return Round(cpu_ns / load.answers / 1000, load.per_second, load.p50_us, load.p99_us, pss_kib, rss_kib)
+        return Round(
+            cpu_ns / load.answers / 1000,
+            load.per_second,
+            load.p50_us,
+            load.p99_us,
+            pss_kib,
+            rss_kib,
+            max(distance_ns, self.distance.take_ns()),
+        )
 
 
 def summarise(rounds: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]:
