@@ -2,7 +2,7 @@
 
 Two virtual CPUs share a cache while the host runs them on neighbouring cores, and not while it does not; it moves them
 every few seconds. What one core wrote and the other reads, which is all that goes through a socket, then takes several
-times as long: an echo of 64 KiB 1.7 times the CPU time, a hello 1.1 (docs/performance.md).
+times as long: an echo of 64 KiB 1.7 times the CPU time, a WebSocket message of 1 KiB 1.16 (docs/performance.md).
 """
 
 from __future__ import annotations
