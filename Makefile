@@ -192,6 +192,12 @@ bench-regress: ## compare with a commit: make bench-regress BASE=origin/main
 bench-regress-here: bench-environment
 	$(PY) benchmarks/regress.py --base $(or $(BASE),origin/main)
 
+.PHONY: core-distance
+core-distance: ## ns that a cache line takes from core to core and back, ten times: make core-distance CORES="0 1"
+	@mkdir -p benchmarks/build
+	cc -O2 -pthread -o benchmarks/build/core_distance benchmarks/core_distance.c
+	@for i in 1 2 3 4 5 6 7 8 9 10; do benchmarks/build/core_distance $(or $(CORES),0 1) 32; sleep 1; done
+
 .PHONY: bench-history
 bench-history: ## keep comparisons on the branch benchmark-history: make bench-history FILE=... REMOTE=...
 	@scripts/keep_history $(or $(FILE),benchmarks/results/history.jsonl) $(or $(REMOTE),$(shell git remote get-url origin))
@@ -202,4 +208,4 @@ tuning-here: bench-environment
 
 .PHONY: clean
 clean: ## remove everything that was built here
-	rm -rf build dist wheelhouse site .venv* src/gasgi/*.so src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build benchmarks/build dist wheelhouse site .venv* src/gasgi/*.so src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
