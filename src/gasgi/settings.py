@@ -39,6 +39,7 @@ DAY_S = 86_400
 # What 0 ("no limit") becomes where a head without any bound would let one client take all memory.
 UNBOUNDED_LINE = 1024 * 1024
 UNBOUNDED_FIELDS = 32_768
+UNBOUNDED_MESSAGE = 2**40
 FORWARDED_FIELDS = (
     "forwarded",
     "x-forwarded-for",
@@ -119,7 +120,11 @@ class Settings:
         "asgi_disconnect_grace_period", 3.0, "time an app gets after its client left, before it is cancelled", low=0
     )
     websocket_max_message_bytes: int = _gunicorn(
-        "websocket_max_message_size", 16 * 1024 * 1024, "largest WebSocket message, bytes (1009); 0: no limit", low=0
+        "websocket_max_message_size",
+        16 * 1024 * 1024,
+        "largest WebSocket message, bytes (1009); 0: no limit",
+        low=0,
+        zero=UNBOUNDED_MESSAGE,
     )
     sendfile: bool = _gunicorn("sendfile", True, "the kernel sends files of `http.response.pathsend`")
     asgi_loop: str = _gunicorn("asgi_loop", "auto", "event loop: auto, uvloop or asyncio")
@@ -332,10 +337,20 @@ def _read_gunicorn(setting: Setting, cfg: Any, config_module: ModuleType | None)
     if value is None:
         return SettingRow(setting, setting.default, "default")
     value = setting.read(value, "gunicorn")
-    if hasattr(config_module, setting.name):
+    if _comes_from_file(setting, value, config_module):
         return SettingRow(setting, value, _file_name(config_module))
     is_default = value == setting.default
     return SettingRow(setting, value, "default" if is_default else "gunicorn: command line or environment")
+
+
+def _comes_from_file(setting: Setting, value: Any, config_module: ModuleType | None) -> bool:
+    """Whether it is what the file says and not what the command line or the environment made of it."""
+    if not hasattr(config_module, setting.name):
+        return False
+    try:
+        return bool(setting.read(getattr(config_module, setting.name), "gunicorn") == value)
+    except SettingError:
+        return True  # written in a form that gunicorn turned into another
 
 
 def _file_name(config_module: ModuleType | None) -> str:

@@ -18,6 +18,7 @@ cdef class WebSocketConnection(WebSocketWriter):
     cdef object _head
     cdef object _handshake
     cdef object _scope
+    cdef object _proxied
     cdef WebSocketSession _session
     cdef FrameDecoder _decoder
 
@@ -36,6 +37,7 @@ cdef class WebSocketConnection(WebSocketWriter):
     cdef double _pinged_at
     cdef double _blocked_at
     cdef double _end_by
+    cdef Py_ssize_t _unsent
 
     cdef object _view
     cdef double _began_at
@@ -58,5 +60,8 @@ cdef class WebSocketConnection(WebSocketWriter):
     cdef _resume_reading(self)
     cdef bint _is_open(self) except -1
     cdef _end(self)
+    cdef _end_within(self, double seconds)
+    cdef bint _has_taken_some(self) except -1
+    cdef _tell_of_loss(self)
     cdef _drop(self, str reason)
     cdef _report(self)

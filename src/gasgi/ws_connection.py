@@ -14,6 +14,7 @@ from gasgi._accel import encode_chunk, encode_frame, encode_response_head
 from gasgi.awaitables import DONE
 from gasgi.errors import FrameError
 from gasgi.flow import resume_reading
+from gasgi.proxy_protocol import ProxyInfo
 from gasgi.ws_deflate import Inflater
 from gasgi.ws_frames import FrameDecoder, Opcode, encode_close
 from gasgi.ws_handshake import Handshake, encode_accept
@@ -62,7 +63,13 @@ class WebSocketConnection(WebSocketWriter):
     """The asyncio protocol of a connection from the end of the request head on."""
 
     def __init__(
-        self, runtime: Runtime, transport: asyncio.Transport, head: RequestHead, handshake: Handshake, scope: Scope
+        self,
+        runtime: Runtime,
+        transport: asyncio.Transport,
+        head: RequestHead,
+        handshake: Handshake,
+        scope: Scope,
+        proxied: ProxyInfo | None = None,
     ) -> None:
         deflate = handshake.deflate
         WebSocketWriter.__init__(self, runtime, transport, deflate)
@@ -71,6 +78,7 @@ class WebSocketConnection(WebSocketWriter):
         self._head = head
         self._handshake = handshake
         self._scope = scope
+        self._proxied = proxied
         self._session = WebSocketSession(runtime, self, scope)
         self._decoder = FrameDecoder(
             runtime.settings.websocket_max_message_bytes, None if deflate is None else Inflater(deflate)
@@ -94,6 +102,7 @@ class WebSocketConnection(WebSocketWriter):
         self._pinged_at = 0.0  # 0: no ping is unanswered
         self._blocked_at = 0.0  # since when the peer does not read; 0: it does
         self._end_by = 0.0
+        self._unsent = 0  # bytes the transport held when the deadline was set
 
         # For the observer
         self._view: Any = None
@@ -107,7 +116,9 @@ class WebSocketConnection(WebSocketWriter):
         if runtime.observer is not None:
             scope = self._scope
             self._began_at = runtime.loop.time()
-            self._view = runtime.observer.begin(self._head, scope["client"], scope["server"], scope["scheme"])
+            self._view = runtime.observer.begin(
+                self._head, scope["client"], scope["server"], scope["scheme"], self._proxied
+            )
         self._session.start()
         if leftover:
             self.data_received(leftover)
@@ -134,15 +145,22 @@ class WebSocketConnection(WebSocketWriter):
             self._pause_reading()
 
     def eof_received(self) -> bool:
+        if self._state == _OPEN or self._state == _HANDSHAKE:
+            self._tell_of_loss()
+            self._end()  # within its time, also when the client does not take what is unsent
         return False
 
     def pause_writing(self) -> None:
         self._gate.pause()
         self._blocked_at = self._runtime.now
+        self._unsent = self._transport.get_write_buffer_size()
 
     def resume_writing(self) -> None:
         self._gate.resume()
         self._blocked_at = 0.0
+        # A ping would have waited behind what the client has only now taken.
+        self._heard_at = self._runtime.now
+        self._pinged_at = 0.0
         if self._late_pong is not None:
             pong, self._late_pong = self._late_pong, None
             if self._state == _OPEN:
@@ -154,7 +172,7 @@ class WebSocketConnection(WebSocketWriter):
         self._out_bytes = 0
         self._gate.lost()
         self._runtime.forget(self)
-        self._session.disconnected(_ABNORMAL, "")
+        self._tell_of_loss()
         self._report()
         # The app may hold on to this for long; the buffers need not wait for it.
         self._decoder.stop()
@@ -167,14 +185,23 @@ class WebSocketConnection(WebSocketWriter):
         settings = self._runtime.settings
         state = self._state
         if self._blocked_at and settings.write_timeout_s and now - self._blocked_at >= settings.write_timeout_s:
-            self._drop("the client did not read for too long")
+            if self._has_taken_some():
+                self._blocked_at = now
+            else:
+                self._drop("the client did not read for too long")
         elif self._failure is not None:
             self._fail(self._failure)
         elif state in (_CLOSE_SENT, _ENDING):
             if now >= self._end_by:
-                self._transport.abort()
-        elif state == _OPEN and settings.websocket_ping_interval_s and not self._is_reading_paused:
-            # While the app does not receive, pongs stay unread: that says nothing about the peer.
+                if self._has_taken_some():
+                    self._end_within(settings.websocket_close_timeout_s)
+                else:
+                    self._transport.abort()
+        elif (
+            state == _OPEN and settings.websocket_ping_interval_s and not self._is_reading_paused and self._gate.is_open
+        ):
+            # While the app does not receive, pongs stay unread, and while the client does not read, pings stay unsent:
+            # that says nothing about the peer.
             if self._pinged_at:
                 if settings.websocket_ping_timeout_s and now - self._pinged_at >= settings.websocket_ping_timeout_s:
                     self._write(encode_close(1011, "ping timeout"))
@@ -236,10 +263,11 @@ class WebSocketConnection(WebSocketWriter):
             data = encode_chunk(body)
             if not more:
                 data += b"0\r\n\r\n"
+            self._sent_bytes += len(body)
         else:
             data = body[: self._denial_room]
             self._denial_room -= len(data)
-        self._sent_bytes += len(data)
+            self._sent_bytes += len(data)
         if self._denial_head is not None:
             data = self._denial_head + data
             self._denial_head = None
@@ -268,7 +296,7 @@ class WebSocketConnection(WebSocketWriter):
         self._write(encode_close(code, reason))
         self._flush()
         self._state = _CLOSE_SENT
-        self._end_by = self._runtime.now + self._runtime.settings.websocket_close_timeout_s
+        self._end_within(self._runtime.settings.websocket_close_timeout_s)
         # The peer's close frame may stand behind messages that nobody wants now.
         self._decoder.discard()
         self._decode()
@@ -310,6 +338,9 @@ class WebSocketConnection(WebSocketWriter):
             self._is_step_due = True
             self._pause_reading()
             self._runtime.loop.call_soon(self._decode_on)
+        elif session.is_full and decoder.holds_bytes():
+            # An end of the connection that is read now would overtake what the decoder holds.
+            self._pause_reading()
 
     def _decode_on(self) -> None:
         self._is_step_due = False
@@ -331,15 +362,21 @@ class WebSocketConnection(WebSocketWriter):
                 self._late_pong = pong
         elif opcode == Opcode.CLOSE:
             code = self._decoder.close_code
-            self._session.disconnected(code, payload)
-            self._write(encode_close(code, ""))
+            failure = self._failure
+            if failure is None:
+                self._session.disconnected(code, payload)
+                self._write(encode_close(code, ""))
+            else:
+                # The close came behind a message that was too big: nobody may take it for received.
+                self._session.disconnected(failure.close_code, failure.reason)
+                self._write(encode_close(failure.close_code, failure.reason))
             self._end()
 
     def _fail(self, error: FrameError) -> None:
         """The peer broke the protocol: say so and end (RFC 6455, 7.1.7)."""
         self._failure = None
-        if self._state == _CLOSE_SENT:
-            self._end()
+        if self._state == _CLOSE_SENT and error.close_code != 1009:
+            self._end()  # the rest of a message that is too big is read on, up to the client's close frame
         if self._state != _OPEN:
             return
         self._session.disconnected(error.close_code, error.reason)
@@ -354,7 +391,7 @@ class WebSocketConnection(WebSocketWriter):
         transport = self._transport
         if transport.can_write_eof():
             # Closing with unread bytes resets the connection, and the peer might never see the close frame.
-            self._end_by = self._runtime.now + _LINGER_S
+            self._end_within(_LINGER_S)
             try:
                 transport.write_eof()
             except OSError:
@@ -382,8 +419,26 @@ class WebSocketConnection(WebSocketWriter):
         """Close the connection once everything is written."""
         self._flush()
         self._state = _ENDING
-        self._end_by = self._runtime.now + self._runtime.settings.websocket_close_timeout_s
+        self._end_within(self._runtime.settings.websocket_close_timeout_s)
         self._transport.close()
+
+    def _end_within(self, seconds: float) -> None:
+        self._end_by = self._runtime.now + seconds
+        self._unsent = self._transport.get_write_buffer_size()
+        if self._blocked_at:
+            self._blocked_at = self._runtime.now
+
+    def _has_taken_some(self) -> bool:
+        """Whether the client has taken some of what waits for it since the deadline was set: slow, but reading."""
+        before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
+        return 0 < self._unsent < before
+
+    def _tell_of_loss(self) -> None:
+        failure = self._failure
+        if failure is None:
+            self._session.disconnected(_ABNORMAL, "")
+        else:
+            self._session.disconnected(failure.close_code, failure.reason)
 
     def _drop(self, reason: str) -> None:
         """Give a dead peer up."""

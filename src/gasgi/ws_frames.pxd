@@ -40,6 +40,7 @@ cdef class FrameDecoder:
     cdef Py_ssize_t _remaining
 
     cpdef feed(self, bytes data)
+    cpdef bint holds_bytes(self) except -1
     cpdef bint advance(self) except -1
     cpdef stop(self)
     cpdef discard(self)

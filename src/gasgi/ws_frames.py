@@ -93,6 +93,10 @@ class FrameDecoder:
         self._data = data
         self._position = 0
 
+    def holds_bytes(self) -> bool:
+        """Whether bytes wait that ``advance`` has not looked at, or too few of them for a frame."""
+        return self._position < len(self._data)
+
     def advance(self) -> bool:
         """Go to the next message or control frame; False when that needs more bytes. Raises FrameError once."""
         try:

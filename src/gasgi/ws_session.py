@@ -121,8 +121,9 @@ class WebSocketSession:
 
     def start(self) -> None:
         """Run the app in a task."""
-        self._runtime.exchanges.add(self)
         self._task = self._runtime.spawn(self.run())
+        if not self._task.done():
+            self._runtime.exchanges.add(self)
 
     async def run(self) -> None:
         """Run the app from the first event to its end."""
@@ -284,10 +285,11 @@ class WebSocketSession:
         if code is None:
             code = 1000
         reason = message.get("reason") or ""
-        if not isinstance(code, int) or not is_sendable_close_code(code):
+        if not isinstance(code, int) or not 0 < code < 5000 or not is_sendable_close_code(code):
             raise ASGIMisuse(f"websocket.close: code must be 1000-1003, 1007-1014 or 3000-4999, not {code!r}")
         if not isinstance(reason, str):
             raise ASGIMisuse(f"websocket.close: reason must be a str, not {reason!r}")
+        reason = str.__str__(reason)  # of a subclass, such as an enumeration's, its text
         self._closed_by_app(code, reason)
         self._stream.close(code, reason)
         return DONE

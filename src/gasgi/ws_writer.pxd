@@ -20,6 +20,7 @@ cdef class WebSocketWriter(WebSocketStream):
     cdef Py_ssize_t _out_bytes
     cdef Py_ssize_t _turn_bytes
     cdef object _compressing
+    cdef Py_ssize_t _in_turn
 
     cdef Py_ssize_t _sent_bytes
 
@@ -27,8 +28,9 @@ cdef class WebSocketWriter(WebSocketStream):
     cpdef send_message(self, payload)
     cdef bint _is_open(self) except -1
     cdef _write_message(self, payload)
-    @cython.locals(first_byte=int)
-    cdef _write_compressed(self, payload, bytes compressed)
+    cdef _write_compressed(self, payload)
+    cdef _write_frame(self, int first_byte, bytes payload)
+    cdef _queue_message(self, payload)
     @cython.locals(size=Py_ssize_t)
     cdef _write_large(self, int first_byte, bytes payload)
     cdef _write(self, bytes data)

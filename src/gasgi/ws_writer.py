@@ -57,6 +57,7 @@ class WebSocketWriter(WebSocketStream):
         self._out_bytes = 0
         self._turn_bytes = 0  # sent since the app last let others run
         self._compressing: asyncio.Lock | None = None  # held while a message is compressed in slices
+        self._in_turn = 0  # sends that wait for it, or hold it
 
         self._sent_bytes = 0
 
@@ -66,12 +67,12 @@ class WebSocketWriter(WebSocketStream):
 
     def send_message(self, payload: bytes | str) -> Awaitable[None]:
         size = len(payload)
-        if self._compressing is not None and self._compressing.locked():
-            return self._send_in_turn(payload)
+        if self._in_turn:
+            return self._queue_message(payload)
         if self._deflater is not None and size >= self._compression_min_bytes:
             if size > _COMPRESS_AT_ONCE_BYTES:
-                return self._send_in_turn(payload)
-            self._write_compressed(payload, None)
+                return self._queue_message(payload)
+            self._write_compressed(payload)
         else:
             self._write_message(payload)
         self._turn_bytes += size + _MESSAGE_BYTES
@@ -83,24 +84,20 @@ class WebSocketWriter(WebSocketStream):
     def _write_message(self, payload: bytes | str) -> None:
         if isinstance(payload, str):
             self._write(encode_frame(_FIN_TEXT, payload))
-        elif len(payload) < _COPY_BYTES:
-            self._write(encode_frame(_FIN_BINARY, payload))
         else:
-            self._write_large(_FIN_BINARY, payload)
+            self._write_frame(_FIN_BINARY, payload)
 
-    def _write_compressed(self, payload: bytes | str, compressed: bytes | None) -> None:
-        """Write one compressed message; compress it here unless it was done already."""
-        first_byte = _FIN_BINARY | _RSV1
+    def _write_compressed(self, payload: bytes | str) -> None:
         if isinstance(payload, str):
-            first_byte = _FIN_TEXT | _RSV1
-            if compressed is None:
-                payload = payload.encode()
-        if compressed is None:
-            compressed = self._deflater.deflate(payload)  # type: ignore[union-attr, arg-type]
-        if len(compressed) < _COPY_BYTES:
-            self._write(encode_frame(first_byte, compressed))
+            self._write_frame(_FIN_TEXT | _RSV1, self._deflater.deflate(payload.encode()))  # type: ignore[union-attr]
         else:
-            self._write_large(first_byte, compressed)
+            self._write_frame(_FIN_BINARY | _RSV1, self._deflater.deflate(payload))  # type: ignore[union-attr]
+
+    def _write_frame(self, first_byte: int, payload: bytes) -> None:
+        if len(payload) < _COPY_BYTES:
+            self._write(encode_frame(first_byte, payload))
+        else:
+            self._write_large(first_byte, payload)
 
     def _write_large(self, first_byte: int, payload: bytes) -> None:
         self._flush()
@@ -135,35 +132,42 @@ class WebSocketWriter(WebSocketStream):
             self._out_bytes = 0
             self._transport.write(data)
 
-    async def _send_in_turn(self, payload: bytes | str) -> None:
+    def _queue_message(self, payload: bytes | str) -> Awaitable[None]:
         """Send a message that is large and to be compressed, or that comes behind such a one."""
         if self._compressing is None:
             self._compressing = asyncio.Lock()
-        async with self._compressing:
-            self._check_open()
-            if self._deflater is None or len(payload) < self._compression_min_bytes:
-                self._write_message(payload)
-            else:
-                await self._compress_in_slices(payload)
+        self._in_turn += 1  # now: what is sent before the first step of this must not overtake it
+        return self._send_in_turn(payload.encode() if isinstance(payload, str) else payload, isinstance(payload, str))
+
+    async def _send_in_turn(self, data: bytes, is_text: bool) -> None:
+        try:
+            async with self._compressing:  # type: ignore[union-attr]  # made by _queue_message
+                self._check_open()
+                if self._deflater is None or len(data) < self._compression_min_bytes:
+                    self._write_frame(_FIN_TEXT if is_text else _FIN_BINARY, data)
+                else:
+                    await self._compress_in_slices(data, is_text)
+        finally:
+            self._in_turn -= 1
         await self._gate.wait()
 
-    async def _compress_in_slices(self, payload: bytes | str) -> None:
+    async def _compress_in_slices(self, data: bytes, is_text: bool) -> None:
         """Compress and write one message, letting others run between two slices."""
-        data = payload.encode() if isinstance(payload, str) else payload
+        first_byte = (_FIN_TEXT if is_text else _FIN_BINARY) | _RSV1
         parts = []
         slices = self._deflater.deflate_in_slices(data)  # type: ignore[union-attr]
         try:
             for part in slices:
                 parts.append(part)
                 await asyncio.sleep(0)
+                self._check_open()
         except BaseException:
-            # The peer must get what the compressor has swallowed, or it could read nothing after it.
-            parts.extend(slices)
-            self._check_open()
-            self._write_compressed(payload, b"".join(parts))
+            if self._is_open():
+                # The peer must get what the compressor has swallowed, or it could read nothing after it.
+                parts.extend(slices)
+                self._write_frame(first_byte, b"".join(parts))
             raise
-        self._check_open()
-        self._write_compressed(payload, b"".join(parts))
+        self._write_frame(first_byte, b"".join(parts))
 
     def _check_open(self) -> None:
         if not self._is_open():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 from typing import Any
 
 import pytest
@@ -410,6 +411,85 @@ def test_an_app_that_outlives_its_client_can_be_cancelled() -> None:
         conversation.cancel()
         rig.settle()
         assert rig.was_cancelled
+
+
+def test_a_client_that_reads_slowly_is_neither_pinged_nor_dropped() -> None:
+    settings = Settings(
+        write_timeout_s=10, websocket_ping_interval_s=3, websocket_ping_timeout_s=3, websocket_close_timeout_s=5
+    )
+    with WebSocketRig(settings) as rig:
+        rig.transport.unsent = 1_000_000
+        rig.connection.pause_writing()
+        rig.transport.take()
+        for _ in range(50):
+            rig.pass_time(1)
+            rig.transport.unsent -= 10_000
+        assert rig.transport.take() == b""
+        rig.connection.drain()
+        for _ in range(30):
+            rig.pass_time(1)
+            rig.transport.unsent -= 10_000
+        assert not rig.transport.was_aborted
+        rig.pass_time(12)
+        assert rig.transport.was_aborted
+
+
+def test_a_client_that_took_a_large_message_is_pinged_anew() -> None:
+    with WebSocketRig(Settings(websocket_ping_interval_s=3, websocket_ping_timeout_s=3)) as rig:
+        rig.pass_time(4)  # a ping is on its way
+        rig.connection.pause_writing()
+        rig.pass_time(30)
+        rig.connection.resume_writing()
+        rig.pass_time(2)
+        assert not rig.transport.was_aborted
+
+
+def test_a_close_behind_a_message_that_is_too_big_does_not_hide_it() -> None:
+    with WebSocketRig(Settings(websocket_max_message_bytes=100)) as rig:
+        rig.feed(client_frame(FIN | TEXT, b"small") + client_frame(FIN | TEXT, b"x" * 200))
+        rig.feed(client_frame(FIN | CLOSE, close_payload(1000)))
+        assert rig.hear() == {"type": "websocket.receive", "text": "small"}
+        assert rig.hear()["code"] == 1009
+        ((opcode, payload, *_),) = rig.frames()
+        assert (opcode, payload[:2]) == (CLOSE, close_payload(1009))
+
+
+def test_a_message_that_is_too_big_is_read_on_when_the_app_closes_first() -> None:
+    with WebSocketRig(Settings(websocket_max_message_bytes=100)) as rig:
+        rig.feed(client_frame(FIN | TEXT, b"small") + client_frame(FIN | TEXT, b"x" * 200)[:50])
+        assert rig.hear() == {"type": "websocket.receive", "text": "small"}
+        rig.say({"type": "websocket.close", "code": 4000})
+        rig.pass_time(1)
+        assert rig.frames() == [close_frame(4000)]
+        assert not rig.transport.is_closing()
+        rig.feed(client_frame(FIN | TEXT, b"x" * 200)[50:] + client_frame(FIN | CLOSE, close_payload(4000)))
+        assert rig.transport.is_closing()
+
+
+def test_a_client_that_shuts_its_side_and_takes_nothing_is_dropped_in_time() -> None:
+    with WebSocketRig(Settings(websocket_ping_interval_s=0, websocket_close_timeout_s=5)) as rig:
+        rig.transport.unsent = 1000
+        assert not rig.connection.eof_received()
+        assert rig.hear() == disconnect(1006)
+        rig.pass_time(6)
+        assert rig.transport.was_aborted
+
+
+class Reason(str, enum.Enum):
+    DONE = "done"
+
+
+@pytest.mark.parametrize(("code", "reason"), [(4000, Reason.DONE), (4000, "done")])
+def test_a_reason_may_be_an_enumeration_of_text(code: int, reason: str) -> None:
+    with WebSocketRig() as rig:
+        rig.say({"type": "websocket.close", "code": code, "reason": reason})
+        assert rig.frames() == [close_frame(4000, "done")]
+
+
+@pytest.mark.parametrize("code", [2**70, -(2**70), 0])
+def test_a_code_beyond_all_numbers_is_misuse(code: int) -> None:
+    with WebSocketRig() as rig, pytest.raises(ASGIMisuse, match="code must be"):
+        rig.say({"type": "websocket.close", "code": code})
 
 
 def test_an_app_that_others_cancel_before_its_first_step_is_answered_for() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gasgi.errors import ClientDisconnected
+from gasgi.errors import ASGIMisuse, ClientDisconnected
 from gasgi.settings import Settings
 from tests.support.frames import (
     BINARY,
@@ -125,3 +125,43 @@ def test_a_large_send_ends_when_the_client_is_lost() -> None:
 
         rig.run(lost())
         assert rig.transport.take() == b""
+
+
+def test_a_send_that_is_cancelled_behind_the_end_stays_cancelled_and_compresses_no_more() -> None:
+    with WebSocketRig(extra=DEFLATE) as rig:
+
+        async def impatient() -> None:
+            task = asyncio.ensure_future(rig.send({"type": "websocket.send", "bytes": NOISE}))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            rig.connection.connection_lost(None)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+        rig.run(impatient())
+        assert rig.transport.take() == b""
+
+
+def test_a_small_message_does_not_overtake_a_large_one_sent_before_it() -> None:
+    with WebSocketRig(extra=DEFLATE) as rig:
+
+        async def send_all() -> None:
+            messages = [NOISE, b"small", NOISE[:100_000], b"last"]
+            await asyncio.gather(*[rig.send({"type": "websocket.send", "bytes": data}) for data in messages])
+
+        rig.run(send_all())
+        inflater = zlib.decompressobj(-15)
+        sizes = []
+        for frame in rig.frames():
+            compressed = frame.payload + b"\x00\x00\xff\xff"
+            sizes.append(len(inflater.decompress(compressed) if frame.is_compressed else frame.payload))
+        assert sizes == [300_000, 5, 100_000, 4]
+
+
+def test_a_large_text_that_is_no_unicode_is_misuse() -> None:
+    with WebSocketRig(extra=DEFLATE) as rig:
+        with pytest.raises(ASGIMisuse, match="no Unicode"):
+            rig.text("x" * 100_000 + "\ud800")
+        rig.text("good")
+        assert rig.frames() == [Frame(TEXT, b"good")]

@@ -260,6 +260,25 @@ def test_a_read_with_many_messages_is_taken_in_portions() -> None:
         assert [rig.hear()["text"] for _ in range(50)] == [str(number) for number in range(50)]
 
 
+def test_a_client_that_leaves_behind_a_burst_loses_nothing_of_it() -> None:
+    with WebSocketRig(Settings(websocket_queue_messages=4)) as rig:
+        burst = [client_frame(FIN | TEXT, b"%d" % number) for number in range(10)]
+        rig.feed(b"".join(burst) + client_frame(FIN | CLOSE, close_payload(1000)))
+        # The end of the connection is not read before that.
+        assert rig.transport.is_reading_paused
+        assert [rig.hear()["text"] for _ in range(10)] == [str(number) for number in range(10)]
+        assert rig.hear() == disconnect(1000)
+
+
+def test_no_limit_of_a_message_is_none() -> None:
+    class Gunicorn:
+        websocket_max_message_size = 0
+
+    with WebSocketRig(Settings.load(Gunicorn(), None, {})) as rig:
+        rig.feed(client_frame(FIN | TEXT, b"hi"))
+        assert rig.hear() == {"type": "websocket.receive", "text": "hi"}
+
+
 def test_reading_pauses_by_bytes_too() -> None:
     with WebSocketRig(Settings(websocket_queue_bytes=1000)) as rig:
         rig.feed(client_frame(FIN | BINARY, NOISE[:999]))

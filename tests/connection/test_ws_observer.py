@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.frames import (
-    CLOSE,
-    FIN,
-    client_frame,
-)
-from tests.support.websocket_rig import WebSocketRig
+from gasgi.http_connection import HttpConnection
+from gasgi.proxy import ProxyPolicy
+from gasgi.proxy_protocol import ProxyInfo
+from gasgi.runtime import Runtime
+from gasgi.settings import Settings
+from tests.support.fakes import FakeTransport
+from tests.support.frames import CLOSE, FIN, client_frame
+from tests.support.http_rig import HttpRig
+from tests.support.websocket_rig import HANDSHAKE, WebSocketRig
 
 
 class RecordingObserver:
@@ -19,8 +22,9 @@ class RecordingObserver:
         self.began: list[Any] = []
         self.ended: list[Any] = []
 
-    def begin(self, head: Any, client: Any, server: Any, scheme: str) -> str:
+    def begin(self, head: Any, client: Any, server: Any, scheme: str, proxied: Any = None) -> str:
         self.began.append((head.path, client, server, scheme))
+        self.proxied = proxied
         return "view"
 
     def end(self, view: str, status: int, headers: Any, sent_bytes: int, duration_s: float) -> None:
@@ -72,6 +76,51 @@ def test_the_observer_hears_of_a_denial_and_its_body() -> None:
         rig.say({"type": "websocket.http.response.start", "status": 401, "headers": headers})
         rig.say({"type": "websocket.http.response.body", "body": b"body"})
         assert observer.ended == [(401, headers, 4)]
+
+
+def test_a_denial_in_chunks_counts_its_body_alone() -> None:
+    observer = RecordingObserver()
+    with WebSocketRig(observer=observer, accept=False) as rig:
+        rig.say({"type": "websocket.http.response.start", "status": 401, "headers": []})
+        rig.say({"type": "websocket.http.response.body", "body": b"body"})
+        assert rig.transport.take().endswith(b"\r\n\r\n4\r\nbody\r\n0\r\n\r\n")
+        assert observer.ended == [(401, [], 4)]
+
+
+def test_a_refused_handshake_is_observed_with_the_client_that_a_trusted_proxy_names() -> None:
+    observer = RecordingObserver()
+    settings = Settings(forwarded_allow_ips=("192.0.2.1",))
+
+    def prepare(runtime: Runtime) -> None:
+        runtime.observer = observer  # type: ignore[assignment]
+        runtime.proxy = ProxyPolicy(settings)
+
+    with HttpRig(settings=settings, prepare=prepare) as rig:
+        fields = HANDSHAKE.replace(b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: 12")
+        answer = rig.ask(fields + b"X-Forwarded-For: 203.0.113.9\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 426 ")
+        ((_, client, _, _),) = observer.began
+        assert client == ("203.0.113.9", 0)
+        assert [status for status, *_ in observer.ended] == [426]
+
+
+def test_the_observer_hears_what_the_proxy_protocol_said() -> None:
+    observer = RecordingObserver()
+    proxied = ProxyInfo("TCP4", ("203.0.113.9", 1), ("192.0.2.2", 443))
+    with HttpRig(prepare=lambda runtime: setattr(runtime, "observer", observer)) as rig:
+        connection, transport = HttpConnection(rig.runtime, proxied), FakeTransport()
+
+        async def ask() -> None:
+            connection.connection_made(transport)
+            connection.data_received(HANDSHAKE + b"\r\n")
+
+        rig.run(ask())
+        assert observer.proxied is proxied
+
+        async def leave() -> None:
+            transport.protocol.connection_lost(None)
+
+        rig.run(leave())
 
 
 def test_the_observer_hears_of_a_client_that_left_before_the_answer() -> None:

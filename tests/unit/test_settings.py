@@ -128,7 +128,7 @@ def test_says_which_gunicorn_settings_were_changed_and_where():
     cfg = Config()
     cfg.set("keepalive", 75)
     cfg.set("backlog", 10)
-    module = config_module(backlog=10)
+    module = config_module(backlog=10, keepalive=5)  # which the command line overrode
     assert source_of("keep_alive_s", cfg, module, {}) == "gunicorn: command line or environment"
     assert source_of("backlog", cfg, module, {}) == "/srv/gunicorn.conf.py"
     assert source_of("graceful_timeout_s", cfg, module, {}) == "default"
