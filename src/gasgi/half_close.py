@@ -64,7 +64,10 @@ def _duplicate(sock: Any) -> socket.socket | None:
     """A socket with the methods that a transport's lacks; None where the kernel knows no more."""
     if sys.platform != "linux" or sock is None or sock.fileno() < 0:
         return None
-    return socket.socket(fileno=os.dup(sock.fileno()))
+    try:
+        return socket.socket(fileno=os.dup(sock.fileno()))
+    except OSError:  # no free descriptor
+        return None
 
 
 def _has_closed(sock: socket.socket) -> bool:

@@ -31,4 +31,6 @@ cdef class HttpConnection(HttpEnding):
     cdef bytes _feed_body(self, bytes data)
     cdef _hold(self, bytes data)
     cdef bytes _take_held(self)
+    cdef bytes _take_window(self, Py_ssize_t size)
+    cdef _go_on(self)
     cdef _next_request(self)

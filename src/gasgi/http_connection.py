@@ -163,7 +163,7 @@ class HttpConnection(HttpEnding):
                 self._runtime.forget(self)
         elif self._is_held_back:
             self._is_held_back = False
-            self._next_request()
+            self._go_on()
 
     # Reading
 
@@ -194,6 +194,8 @@ class HttpConnection(HttpEnding):
         self._head = head
         self._phase = REQUEST
         self._read_deadline = 0.0
+        if self._write_deadline and self._gate.is_open:
+            self._write_deadline = 0.0  # of the answer before: the client took it
         self._keep_alive = head.keep_alive and runtime.keep_alive_s > 0
         template = self._template
         forwarded: Forwarded | None = None
@@ -234,13 +236,19 @@ class HttpConnection(HttpEnding):
                 self._body_left = head.content_length
             if not self._wants_continue:
                 self._set_read_deadline(runtime.settings.body_timeout_s)
-            data = self._take_held()
-            if data:
-                self._held = self._feed_body(data)
+            while self._body is not None:
+                data = self._take_window(self._body_left if self._body_left > 0 else HOLD_BYTES)
+                if not data:
+                    break
+                self._held_at -= len(self._feed_body(data))
                 if self._phase != REQUEST:
                     self._unfinished -= 1  # refused: the app does not get to see it
                     return
-            if self._is_reading_paused and exchange.buffered <= runtime.settings.body_buffer_bytes:
+            if (
+                self._is_reading_paused
+                and self._body is not None
+                and exchange.buffered <= runtime.settings.body_buffer_bytes
+            ):
                 self._resume_reading()
         if self._is_eof:
             if self._body is not None:
@@ -261,16 +269,21 @@ class HttpConnection(HttpEnding):
 
     def _begin_websocket(self, head: RequestHead, template: dict[str, Any], forwarded: Forwarded | None) -> None:
         runtime = self._runtime
+        if self._is_eof:
+            # It was pipelined, and its client has shut its side: nothing would ever tell the app of its end.
+            self._close()
+            return
         try:
             handshake = read_handshake(head, runtime.settings)
         except RequestError as exc:
+            self._observe_begin(template)  # with the client that a trusted proxy named
             self._refuse(exc)
             return
         self._flush()
         scope = websocket_scope(head, template, runtime.state, self._tls, handshake.subprotocols)
         if forwarded is not None:
             scope["path"] = forwarded.full_path(head.path)
-        connection = WebSocketConnection(runtime, self._transport, head, handshake, scope)
+        connection = WebSocketConnection(runtime, self._transport, head, handshake, scope, self._proxied)
         leftover = self._take_held()
         self._phase = CLOSED
         self._head = None
@@ -332,7 +345,7 @@ class HttpConnection(HttpEnding):
         else:
             self._late.append(data)
         self._late_bytes += len(data)
-        if self._late_bytes > HOLD_BYTES:
+        if self._late_bytes + len(self._held) - self._held_at > HOLD_BYTES:
             self._pause_reading()
 
     def _take_held(self) -> bytes:
@@ -346,6 +359,22 @@ class HttpConnection(HttpEnding):
             self._late_bytes = 0
         return held
 
+    def _take_window(self, size: int) -> bytes:
+        """Return up to ``size`` of the bytes held, so that a long burst is not copied for each of its requests."""
+        if self._held_at >= len(self._held):
+            self._held = self._take_held()
+        window = self._held[self._held_at : self._held_at + size]
+        self._held_at += len(window)
+        return window
+
+    def _go_on(self) -> None:
+        """Begin the next request; where a task may run at once, one within the other, not before the next turn."""
+        if self._runtime.has_task_factory:
+            self._phase = REQUEST
+            self._runtime.turns.wait(self)
+        else:
+            self._next_request()
+
     def _next_request(self) -> None:
         """Go on with the bytes held, or wait for more."""
         if self._unfinished > MAX_UNFINISHED or not self._gate.is_open:
@@ -355,12 +384,9 @@ class HttpConnection(HttpEnding):
             return
         self._phase = IDLE
         while True:
-            if self._held_at >= len(self._held):
-                self._held = self._take_held()
-                if not self._held:
-                    break
-            window = self._held[self._held_at : self._held_at + WINDOW_BYTES]
-            self._held_at += len(window)
+            window = self._take_window(WINDOW_BYTES)
+            if not window:
+                break
             try:
                 head = self._parser.feed(window)
             except RequestError as exc:
@@ -427,9 +453,9 @@ class HttpConnection(HttpEnding):
                 self._flush()
             else:
                 self._hold_answer()
-            self._next_request()
+            self._go_on()
         elif self._is_reading_paused or self._is_eof or self._unfinished > MAX_UNFINISHED or not self._gate.is_open:
-            self._next_request()
+            self._go_on()
         else:
             self._flush()
             self._become_idle()

@@ -7,6 +7,7 @@ when any of this is due.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import struct
@@ -72,6 +73,8 @@ class HttpEnding(HttpFileSender):
             unsent = self._transport.get_write_buffer_size()
             if 0 < unsent < self._unsent:
                 self._set_write_deadline()  # slow, but reading
+            elif not unsent and self._gate.is_open and self._phase < LINGERING:
+                self._write_deadline = 0.0  # it has taken everything
             else:
                 self._write_deadline = 0.0
                 self._transport.abort()
@@ -169,7 +172,7 @@ class HttpEnding(HttpFileSender):
             if self._framing:
                 self._cut_off()
                 return
-        else:
+        elif self._view is None:
             self._observe_begin(self._template)
         self._answer(exc.status, exc.fields)
 
@@ -246,7 +249,8 @@ class HttpEnding(HttpFileSender):
 def _reset_on_close(transport: asyncio.Transport) -> None:
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.fileno() >= 0:
-        with socket.socket(fileno=os.dup(sock.fileno())) as duplicate:
+        # Without a free descriptor the client sees a plain end.
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(sock.fileno())) as duplicate:
             duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 

@@ -7,7 +7,7 @@ response leaves through an HttpStream.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from typing import Any
 
 from gasgi.awaitables import DONE
@@ -246,6 +246,8 @@ class HttpExchange:
 
     def _send_other(self, kind: object, message: dict[str, Any]) -> Awaitable[None]:
         stream = self._stream
+        if isinstance(kind, str):
+            kind = str.__str__(kind)  # of a subclass, such as an enumeration's, its text
         if self._state == COMPLETE and isinstance(kind, str) and kind.startswith("http.response."):
             return self._out_of_turn(kind)
         if kind == "http.response.pathsend":
@@ -295,10 +297,13 @@ class HttpExchange:
             if value is not None and (type(value) is not int or value < 0):
                 raise ASGIMisuse(f"{kind} needs '{name}' as a number of bytes, not {value!r}")
         awaitable = self._stream.send_file(file, offset, count, more or self._has_trailers)
-        return self._finish_file(awaitable, self._state, more)
+        return self._finish_file(kind, awaitable, self._state, more)
 
-    async def _finish_file(self, awaitable: Awaitable[None], before: int, more: bool) -> None:
+    async def _finish_file(self, kind: str, awaitable: Coroutine[Any, Any, None], before: int, more: bool) -> None:
         """Let nothing else be sent while a file is on its way."""
+        if self._state == SENDING_FILE:
+            awaitable.close()
+            self._out_of_turn(kind)
         if self._state != COMPLETE:  # the app may have ended before this began
             self._state = SENDING_FILE
         try:

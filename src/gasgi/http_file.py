@@ -122,10 +122,13 @@ async def open_region(
     return region
 
 
-async def sendfile_region(region: FileRegion, socket_descriptor: int, wait: Callable[[], Awaitable[None]]) -> None:
-    """Let the kernel send what is left; ``wait`` returns when the socket takes more.
+async def sendfile_region(
+    region: FileRegion, socket_descriptor: int, wait: Callable[[], Awaitable[None]]
+) -> AsyncIterator[int]:
+    """Let the kernel send what is left and yield how much each call sent; ``wait`` returns when the socket takes more.
 
-    Returns with bytes left when the kernel cannot send this file. Raises OSError.
+    Whoever iterates makes sure before each step that the descriptor is still the same socket's. Ends with bytes left
+    when the kernel cannot send this file. Raises OSError.
     """
     while region.left > 0:
         try:
@@ -140,8 +143,7 @@ async def sendfile_region(region: FileRegion, socket_descriptor: int, wait: Call
         if not sent:
             raise region.ended_early()
         region.advance(sent)
-        if region.left:
-            await asyncio.sleep(0)
+        yield sent
 
 
 def _open_path(path: str, offset: int, count: int | None, limit: int) -> FileRegion:

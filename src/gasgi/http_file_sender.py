@@ -6,7 +6,7 @@ Behind http_writer, which frames them; http_file opens and reads them.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from typing import Any
 
 from gasgi.http_exchange import HttpExchange
@@ -20,7 +20,7 @@ __all__ = ["HttpFileSender"]
 class HttpFileSender(HttpWriter):
     """Adds ``send_file`` to HttpWriter."""
 
-    def send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> Awaitable[None]:
+    def send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> Coroutine[Any, Any, None]:
         self._raise_when_lost()
         # Named now: the app may have ended, and the next request begun, before the first step of what is returned.
         return self._send_file(self._exchange, file, offset, count, more)
@@ -72,9 +72,13 @@ class HttpFileSender(HttpWriter):
             socket = self._transport.get_extra_info("socket")
             if socket is not None and HAS_SENDFILE and self._runtime.settings.sendfile and not self._is_tls:
                 await self._empty_transport()
-                await sendfile_region(region, socket.fileno(), self._wait_writable)
+                async for sent in sendfile_region(region, socket.fileno(), self._wait_writable):
+                    self._sent_bytes += sent
+                    # Raises when the connection is lost: its descriptor may be another client's by the next call.
+                    await self._gate.next_turn()
             async for piece in region.pieces(self._runtime.loop):
                 self._raise_when_lost()
+                self._sent_bytes += len(piece)
                 self._put(piece)
                 self._flush()
                 await self._gate.wait()
@@ -90,7 +94,6 @@ class HttpFileSender(HttpWriter):
                 self._cut_off()
             raise
         self._raise_when_lost()
-        self._sent_bytes += size
         if self._framing == CHUNKED:
             self._put(b"\r\n")
         await self.send_body(b"", more)

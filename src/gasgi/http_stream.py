@@ -5,7 +5,7 @@ An HTTP/1.1 connection is such a stream, and an HTTP/2 stream can be one.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any
 
 __all__ = ["HttpStream"]
@@ -30,7 +30,7 @@ class HttpStream:
         """Send fields behind the body; the response ends with them unless ``more``."""
         raise NotImplementedError
 
-    def send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> Awaitable[None]:
+    def send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> Coroutine[Any, Any, None]:
         """Send ``count`` bytes of a path, a file descriptor or an open file from ``offset`` as a body piece."""
         raise NotImplementedError
 

@@ -283,8 +283,9 @@ class HttpWriter(HttpStream):
             raise ClientDisconnected("the client left before the answer was sent")
 
     def _put(self, data: bytes) -> None:
-        self._out.append(data)
-        self._out_bytes += len(data)
+        if data:
+            self._out.append(data)
+            self._out_bytes += len(data)
 
     def _flush_soon(self) -> None:
         """Write at the end of this turn of the loop."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Forwarded", "ProxyPolicy", "TrustedPeers"]
 
 # "//host" would make an application's redirect leave the site.
+_PORT = re.compile(r"[0-9]{1,5}")
 _PREFIX = re.compile(r"/(?!/)[^?#\\\s]*")
 
 
@@ -240,7 +241,7 @@ class ProxyPolicy:
     def _read_server(self, said_host: str, said_port: str, result: Forwarded) -> None:
         port = None
         if said_port:
-            if not said_port.isdigit() or not 0 < int(said_port) < 65536:
+            if not _PORT.fullmatch(said_port) or not 0 < int(said_port) < 65536:
                 raise RequestError(400, "Bad Request", f"bad X-Forwarded-Port {said_port!r}")
             port = int(said_port)
         if said_host:

@@ -43,7 +43,10 @@ class Turns:
         self._waiting.append(connection)
 
     def _begin_next(self) -> None:
-        for _ in range(min(self._most, len(self._waiting))):
-            self._waiting.popleft().take_turn()
-        if self._waiting:
-            self._loop.call_soon(self._begin_next)
+        try:
+            for _ in range(min(self._most, len(self._waiting))):
+                self._waiting.popleft().take_turn()
+        finally:
+            # Whatever one of them raises, such as the task factory of an application: the others get their turn.
+            if self._waiting:
+                self._loop.call_soon(self._begin_next)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
-from gasgi.errors import ClientDisconnected
+from gasgi.errors import ASGIMisuse, ClientDisconnected
 from gasgi.settings import Settings
 from tests.support.http_rig import read_response
 from tests.support.tcp_server import LOOPS, on_loop, serve
@@ -357,6 +357,60 @@ async def test_f3_nothing_else_is_sent_while_a_file_is_on_its_way(big: Path, loo
     async with serve(app) as served:
         assert read_response(await fetch(served))[2] == CONTENT
     assert len(seen) == 1
+
+
+@over_loops
+@on_loop
+async def test_f3_two_files_are_not_sent_at_once(big: Path, loop_name: str) -> None:
+    found: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(start())
+        found.extend(await asyncio.gather(send(path_of(big)), send(path_of(big)), return_exceptions=True))
+
+    async with serve(app) as served:
+        assert read_response(await fetch(served))[2] == CONTENT
+    assert found[0] is None
+    assert isinstance(found[1], ASGIMisuse)
+
+
+@over_loops
+@on_loop
+async def test_f4_nothing_is_sent_over_a_descriptor_that_is_no_longer_the_clients(
+    big: Path, loop_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client shuts its side in the middle of its body and of its answer, which closes the connection."""
+    real, calls, strangers = os.sendfile, [], []
+    raised: list[BaseException] = []
+
+    def sendfile(target: int, source: int, offset: int, count: int) -> int:
+        calls.append(target)
+        try:
+            os.fstat(target)
+        except OSError:
+            strangers.append(target)
+        if len(calls) == 2:
+            writer.write_eof()
+        return real(target, source, offset, min(count, 4096))
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await send(start(length(len(CONTENT))))
+            await send(path_of(big))
+        except BaseException as exc:
+            raised.append(exc)
+            raise
+
+    monkeypatch.setattr(os, "sendfile", sendfile)
+    async with serve(app) as served:
+        reader, writer = await served.connect()
+        writer.write(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n")
+        data = await reader.read()
+        await served.until(lambda: bool(raised))
+        writer.close()
+    assert len(data) < len(CONTENT)
+    assert strangers == []
+    assert isinstance(raised[0], ClientDisconnected)
 
 
 @over_loops

@@ -52,6 +52,23 @@ def test_a_silent_connection_is_closed_without_a_word(serve: Serve, settings: Se
     assert (served.is_closed, served.written, observer.begun) == (True, b"", 0)
 
 
+def test_an_answer_taken_late_costs_the_request_behind_it_nothing(serve: Serve, settings: Settings) -> None:
+    app = Stepper()
+    served = serve(app, settings)
+    served.transport.is_client_reading = False
+    served.send(GET)
+    app.step(head(), last(b"x" * 40_000), None)  # the transport holds it and does not say so
+    served.settle()
+    served.pass_time(settings.keep_alive_s + 1)  # the write deadline begins
+    served.transport.is_client_reading = True
+    served.transport.client_takes(100_000)
+    served.send(GET)
+    served.pass_time(settings.write_timeout_s + 1)
+    app.step(head(204), last(), None, call=1)
+    served.settle()
+    assert len(served.answers()) == 2
+
+
 def test_a_head_that_trickles_in_gets_408(serve: Serve, settings: Settings) -> None:
     observer = RecordingObserver()
     served = serve(hello, settings, observer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from gasgi.settings import Settings
 from tests.support.http_apps import Recorder, Stepper, echo, head, hello, last, piece
 from tests.support.served import Served
+from tests.support.websocket_rig import HANDSHAKE
 
 Serve = Callable[..., Served]
 
@@ -85,6 +87,71 @@ def test_a_burst_in_small_segments_is_held_back_at_the_socket(serve: Serve) -> N
         app.step(head(204), last(), None, call=call)
         served.settle(4)
     assert len(served.answers()) == 2000
+
+
+@pytest.mark.parametrize(
+    "request_", [POST_5 + b"small", CHUNKED + b"5\r\nsmall\r\n0\r\n\r\n"], ids=["length", "chunked"]
+)
+def test_a_burst_of_small_bodies_is_held_back_at_the_socket(serve: Serve, request_: bytes) -> None:
+    app = Stepper()
+    served = serve(app)
+    served.send(*[request_ * 20] * 200)
+    for answered in range(1, 41):
+        held = sum(len(data) for data in served.transport._inbox if data)
+        assert 4000 * len(request_) - held - answered * len(request_) < 3 * HOLD_BYTES
+        app.step(head(204), last(), None, call=answered - 1)
+        served.settle()
+        assert len(served.answers()) == answered
+
+
+def test_bodies_in_a_burst_reach_their_requests_whole(serve: Serve) -> None:
+    app = Recorder(echo)
+    served = serve(app)
+    bodies = [b"%d" % i * (i % 300 + 1) for i in range(1000)]
+    heads = [b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) for body in bodies]
+    served.send(b"".join(head + body for head, body in zip(heads, bodies, strict=True)))
+    served.wait_for(lambda: len(app.scopes) == 1000)
+    served.settle()
+    assert [answer.body for answer in served.answers()] == bodies
+
+
+def test_tasks_that_run_at_once_do_not_run_within_one_another(serve: Serve) -> None:
+    depths = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        depths.append(len(inspect.stack(0)))
+        await hello(scope, receive, send)
+
+    def run_at_once(loop: asyncio.AbstractEventLoop, coro: Any, **_: Any) -> asyncio.Future[None]:
+        # As asyncio.eager_task_factory (3.12) does for what never waits.
+        with pytest.raises(StopIteration):
+            coro.send(None)
+        done = loop.create_future()
+        done.set_result(None)
+        return done
+
+    served = serve(app)
+    served.loop.set_task_factory(run_at_once)  # type: ignore[arg-type]
+    served.runtime.has_task_factory = True
+    try:
+        served.send(GET * 300)
+        served.settle(2000)
+    finally:
+        served.loop.set_task_factory(None)
+    assert len(served.answers()) == 300
+    assert max(depths) < min(depths) + 20
+
+
+def test_a_websocket_behind_a_client_that_shut_its_side_does_not_begin(serve: Serve) -> None:
+    app = Stepper()
+    served = serve(app)
+    served.send(GET + HANDSHAKE + b"\r\n")
+    served.transport.client_shuts_its_side()
+    served.settle()
+    app.step(head(204), last(), None)
+    served.settle()
+    assert len(app.calls) == 1
+    assert served.is_closed
 
 
 def test_an_answer_does_not_wait_for_a_slow_handler_behind_it(serve: Serve) -> None:

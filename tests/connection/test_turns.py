@@ -221,6 +221,35 @@ def test_an_app_that_others_cancel_before_its_first_step_is_answered_for():
         assert crowd.runtime.turns.unstarted == 0
 
 
+def test_a_connection_that_fails_in_its_turn_takes_it_from_nobody():
+    loop = asyncio.new_event_loop()
+    complaints: list[Any] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    taken: list[int] = []
+
+    class Waiter:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def take_turn(self) -> None:
+            if self.number == 1:
+                raise RuntimeError
+            taken.append(self.number)
+
+    async def wait() -> None:
+        turns = Turns(loop)
+        for number in range(4):
+            turns.wait(Waiter(number))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not turns.is_over()
+
+    loop.run_until_complete(wait())
+    loop.close()
+    assert taken == [0, 2, 3]
+    assert len(complaints) == 1
+
+
 def test_turns_give_each_waiting_connection_one_turn():
     loop = asyncio.new_event_loop()
     taken: list[int] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import sys
@@ -36,6 +37,17 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
 def test_without_a_socket_every_client_that_shut_its_side_has_left() -> None:
     assert not shut_on_purpose(None)
     assert not may_still_read(None)
+
+
+def test_without_a_free_descriptor_every_client_that_shut_its_side_has_left(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dup(descriptor: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("os.dup", dup)
+    assert not shut_on_purpose(pair[1])
+    assert not may_still_read(pair[1])
 
 
 def test_a_socket_closed_already_is_no_error(pair: Pair) -> None:

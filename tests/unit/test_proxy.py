@@ -333,6 +333,11 @@ def test_prefix_that_is_no_path_is_refused(fields):
     refusal_of(fields)
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "80x", "\u00b2", "1" * 5000])
+def test_port_that_is_none_is_refused(port):
+    refusal_of([(b"x-forwarded-port", port.encode("latin-1"))])
+
+
 def test_script_name_is_read_only_where_forwarder_headers_lists_it():
     policy = ProxyPolicy(Settings(forwarder_headers=("REMOTE_USER",)))
     assert rewrite([(b"script_name", b"/api")], policy).root_path == ""
