@@ -16,7 +16,7 @@ from setuptools.command.build_ext import build_ext
 PACKAGE = Path("src/gasgi")
 MODES = ("auto", "require", "off")
 
-# Bounds and None checks stay on: a module that can prove a bound says so at the loop.
+# Bounds checks stay on: a module that can prove a bound says so at the loop.
 DIRECTIVES = {
     "language_level": 3,
     # Annotations are for mypy. The C types stand in the .pxd, so that both versions accept the same values.

@@ -68,7 +68,8 @@ class AccessFormat:
         if name in _ATOMS:
             return _ATOMS[name]
         if name.startswith("{") and name[-2:-1] == "}":
-            key = name[1:-2].lower()
+            name = name.lower()
+            key = name[1:-2]
             if name[-1] == "i":
                 return RequestField(key.encode("latin-1", "replace"))
             if name[-1] == "o":

@@ -83,6 +83,7 @@ class GasgiApplication(_DefaultWorker, WSGIApplication):  # type: ignore[misc]  
         if self.cfg.check_config:
             check = getattr(self.cfg.worker_class, "check_config", None)
             if check is not None:
+                os.environ.update(self.cfg.env)  # as the arbiter does before it asks
                 try:
                     check(self.cfg, self.cfg.logger_class(self.cfg))
                 except RuntimeError as exc:

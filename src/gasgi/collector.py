@@ -14,14 +14,24 @@ from gasgi.settings import Settings
 __all__ = ["freeze_collector", "raise_collector_threshold"]
 
 
+# As it is before gunicorn loads the application, in the master with --preload.
+BEFORE_APPLICATION = gc.get_threshold()
+
+
 def raise_collector_threshold(settings: Settings) -> None:
-    """Call it before the application is loaded, which may choose otherwise; what is higher, or off, stays."""
-    if gc.isenabled() and 0 < gc.get_threshold()[0] < settings.gc_threshold:
+    """Raise it unless the application, preloaded or loaded later, chooses itself; what is higher, or off, stays."""
+    threshold = gc.get_threshold()
+    if gc.isenabled() and threshold == BEFORE_APPLICATION and 0 < threshold[0] < settings.gc_threshold:
         gc.set_threshold(settings.gc_threshold)
 
 
-def freeze_collector(settings: Settings) -> None:
-    """Leave what exists when the worker is ready to no later collection."""
+def freeze_collector(settings: Settings, is_heap_shared: bool) -> None:
+    """Leave what exists when the worker is ready to no later collection.
+
+    A heap that was loaded before the fork is not collected first: that writes into every object, and the workers would
+    share no page of it any more.
+    """
     if settings.gc_freeze:
-        gc.collect()
+        if not is_heap_shared:
+            gc.collect()
         gc.freeze()

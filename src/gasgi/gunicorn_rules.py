@@ -1,12 +1,13 @@
 """What gasgi cannot honour of gunicorn's settings: refused or warned about at boot, never silently dropped.
 
-No gunicorn import: ``cfg`` is passed in. A setting an older gunicorn lacks counts as left at its default.
+No gunicorn import: ``cfg`` is passed in. A setting that an older gunicorn does not have yet is looked for in the
+configuration file.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from gasgi.errors import SettingError
@@ -75,11 +76,6 @@ WARNED: tuple[GunicornRule, ...] = (
         lambda value: not value,
         "has no effect: a TLS connection that ends without close_notify is a client that left",
     ),
-    GunicornRule(
-        "asgi_loop",
-        lambda value: value == "uvloop" and importlib.util.find_spec("uvloop") is None,
-        "uvloop is not installed: asyncio is used instead",
-    ),
 )
 
 
@@ -90,19 +86,25 @@ class _AnyAtom(dict[str, Any]):
         return 0 if key in ("T", "D", "M", "B") else "-"
 
 
-def check_gunicorn_settings(cfg: Any) -> list[str]:
+def check_gunicorn_settings(cfg: Any, config_module: ModuleType | None = None) -> list[str]:
     """Raise SettingError for the first setting that must stop the boot; return a warning for each without effect."""
     for rule in REFUSED:
-        if _is_broken(rule, cfg):
-            raise SettingError(f"{rule.name} = {getattr(cfg, rule.name)!r}: {rule.sentence}")
+        sentence = _find_fault(rule, cfg, config_module)
+        if sentence is not None:
+            raise SettingError(sentence)
     _check_access_log_format(getattr(cfg, "access_log_format", None))
-    return [f"{rule.name} = {getattr(cfg, rule.name)!r}: {rule.sentence}" for rule in WARNED if _is_broken(rule, cfg)]
+    sentences = [_find_fault(rule, cfg, config_module) for rule in WARNED]
+    return [sentence for sentence in sentences if sentence is not None]
 
 
-def _is_broken(rule: GunicornRule, cfg: Any) -> bool:
+def _find_fault(rule: GunicornRule, cfg: Any, config_module: ModuleType | None) -> str | None:
     missing = object()
     value = getattr(cfg, rule.name, missing)
-    return value is not missing and rule.is_broken(value)
+    if value is missing:
+        value = getattr(config_module, rule.name, missing)
+    if value is missing or not rule.is_broken(value):
+        return None
+    return f"{rule.name} = {value!r}: {rule.sentence}"
 
 
 def _check_access_log_format(text: str | None) -> None:

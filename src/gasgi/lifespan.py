@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from typing import Any
 
 from gasgi.errors import ASGIMisuse
@@ -33,6 +35,8 @@ class Lifespan:
         self._state = STARTING
         self._task: asyncio.Task[None] | None = None  # kept here: the loop itself only holds tasks weakly
         self._was_startup_sent = False
+        self._was_shutdown_sent = False
+        self._asks_again = asyncio.Event()  # for more behind lifespan.shutdown: an app that loops and does not return
         self._wants_shutdown = asyncio.Event()
         self._answered = asyncio.Event()
         self._was_abandoned = False
@@ -58,12 +62,26 @@ class Lifespan:
         self._state = STOPPING
         self._wants_shutdown.set()
         # Not for its answer: the app may have more to do behind it, as an async generator does.
-        await asyncio.wait((self._task,), timeout=timeout_s)
-        if not self._task.done():
+        asks_again = asyncio.ensure_future(self._asks_again.wait())
+        give_up_at = time.monotonic() + timeout_s
+        left_s = timeout_s
+        while not self._task.done() and not self._asks_again.is_set() and left_s >= 0:
+            # An app that cancels all tasks but its own cancels this wait too.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait((self._task, asks_again), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            if asks_again.cancelled():
+                asks_again = asyncio.ensure_future(self._asks_again.wait())
+            left_s = give_up_at - time.monotonic()
+        asks_again.cancel()
+        if self._task.done():
+            return
+        if not self._asks_again.is_set():
             self._log.error(
                 "ASGI lifespan shutdown took longer than %.1f s and was cut off (graceful_timeout)", timeout_s
             )
-            await self.abandon()
+        elif self._state == STOPPING:
+            self._log.warning("The app left lifespan.shutdown unanswered and asked for more")
+        await self.abandon()
 
     async def abandon(self) -> None:
         """Cancel the app's lifespan call and give it a moment for its finally-blocks."""
@@ -115,7 +133,11 @@ class Lifespan:
             self._was_startup_sent = True
             return {"type": "lifespan.startup"}
         await self._wants_shutdown.wait()
-        return {"type": "lifespan.shutdown"}
+        if not self._was_shutdown_sent:
+            self._was_shutdown_sent = True
+            return {"type": "lifespan.shutdown"}
+        self._asks_again.set()
+        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]  # there is no more
 
     async def _send(self, message: Message) -> None:
         kind = message["type"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 import ssl
@@ -69,6 +70,7 @@ class Server:
         self._is_accepting = False
         self._ended_before = 0  # connections that had ended when the last were accepted
         self._accepted_at = 0.0  # and when that was, loop time
+        self._has_started = False
         self._is_stopped = False
         self._is_in_trouble = False  # accepting failed; it goes on at the next tick
         self._warned_at = -WARN_EVERY_S
@@ -95,7 +97,11 @@ class Server:
         # before makes each at least as long as its setting, and at most two ticks longer.
         before, runtime.now = runtime.now, self._loop.time()
         for connection in tuple(runtime.connections):
-            connection.sweep(before)
+            try:
+                connection.sweep(before)
+            except Exception:
+                # The others have deadlines too, and the arbiter waits for the heartbeat.
+                runtime.log.exception("Exception in the deadlines of a connection")
         for conversation in tuple(runtime.exchanges):
             conversation.sweep()
         if self._is_in_trouble:
@@ -107,12 +113,16 @@ class Server:
 
     def start_accepting(self) -> None:
         """Take connections from now on."""
+        self._has_started = True
         for listener in self._listeners:
             listener.setblocking(False)
         self._resume_accepting()
 
     def _resume_accepting(self) -> None:
-        if self._is_accepting or self._is_stopped or self._is_in_trouble or self._is_full():
+        if self._is_accepting or self._is_stopped or self._is_in_trouble:
+            return
+        if self._is_full():
+            self._runtime.on_room = self._resume_accepting
             return
         self._is_accepting = True
         self._runtime.on_room = None
@@ -178,7 +188,7 @@ class Server:
             self._runtime.on_room()
 
     async def _serve(self, accepted: socket.socket, peer: Any) -> None:
-        """Put a connection on an accepted socket; one debug line when the peer leaves or breaks TLS before it is up."""
+        """Put a connection on an accepted socket; one line when the peer leaves or breaks TLS before it is up."""
         runtime = self._runtime
         options: dict[str, Any] = {}
         if self._ssl_context is not None:
@@ -202,7 +212,7 @@ class Server:
             runtime.log.info(
                 "No connection with %s: %s",
                 peer[0] if isinstance(peer, tuple) else "a unix socket",
-                exc or type(exc).__name__,
+                str(exc) or type(exc).__name__,
             )
             accepted.close()
         except BaseException:
@@ -212,10 +222,13 @@ class Server:
     # The end
 
     def stop_accepting(self) -> None:
-        """Take what waits in the backlog, then no more. Closes the sockets of this process; the master has its own."""
+        """Take what waits in the backlog, then no more. Closes the sockets of this process; the master has its own.
+
+        A server that never accepted leaves the backlog to the siblings: its app may not have started.
+        """
         if self._is_stopped:
             return
-        for listener in self._listeners:
+        for listener in self._listeners if self._has_started else ():
             # Bounded by the room there is: a client that finds none is left to the siblings or the next worker.
             while not self._is_full() and self._accept_one(listener):
                 pass
@@ -225,30 +238,35 @@ class Server:
         for listener in self._listeners:
             listener.close()
 
-    async def drain(self, deadline: float, abort_s: float, should_hurry: Callable[[], bool]) -> None:
+    async def drain(
+        self, deadline: float, abort_s: float, should_hurry: Callable[[], bool], is_quick: bool = False
+    ) -> None:
         """Let the work in progress end until ``deadline`` (loop time) or ``should_hurry``, then abort what is left.
 
-        What was aborted gets ``abort_s`` for its finally-blocks.
+        What was aborted gets ``abort_s`` for its finally-blocks. ``is_quick``: the deadline is nearer than connections
+        that are idle need to end by themselves.
         """
         runtime = self._runtime
         runtime.is_draining = True
         # Let requests that have arrived be read first, so that their connections do not count as idle.
         for _ in range(3):
-            await asyncio.sleep(0)
+            await _let_others_run(0)
         self.stop_clock()
         self._tick_s = DRAIN_TICK_S
         self._tick()
         for connection in tuple(runtime.connections):
             connection.drain()
         while self._is_busy() and self._loop.time() < deadline and not should_hurry():
-            await asyncio.sleep(0.02)
+            await _let_others_run(0.02)
         if not self._is_busy():
             return
-        runtime.log.warning(
-            "Closing %d connections and %d requests that did not end in time (graceful_timeout)",
-            len(runtime.connections),
-            len(runtime.exchanges),
-        )
+        if runtime.exchanges or not is_quick:
+            runtime.log.warning(
+                "Closing %d connections and %d requests that did not end in time (%s)",
+                len(runtime.connections),
+                len(runtime.exchanges),
+                "a quick stop" if is_quick else "graceful_timeout",
+            )
         for task in self._connecting:
             task.cancel()
         for connection in tuple(runtime.connections):
@@ -257,7 +275,13 @@ class Server:
             conversation.cancel()
         deadline = self._loop.time() + abort_s
         while self._is_busy() and self._loop.time() < deadline:
-            await asyncio.sleep(0.02)
+            await _let_others_run(0.02)
 
     def _is_busy(self) -> bool:
         return bool(self._runtime.connections or self._runtime.exchanges or self._connecting)
+
+
+async def _let_others_run(seconds: float) -> None:
+    # An app that cancels all tasks when it ends, its own but one, cancels the worker's too.
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(seconds)

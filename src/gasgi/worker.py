@@ -15,7 +15,7 @@ import sys
 import threading
 import traceback
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from gunicorn import sock as gunicorn_sock
 from gunicorn.arbiter import Arbiter
@@ -50,30 +50,43 @@ EXIT_S = (0.05, 0.5)  # for the process to end
 QUICK_DRAIN_S = 0.5
 QUICK_STOP_S = 5.0
 QUICKER_STOP_S = 1.7
+LAST_HEARTBEAT = 0.8  # of gunicorn's timeout, for the end of the process behind the last heartbeat
 
 
 class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     """``gunicorn main:app --worker-class gasgi.Worker``."""
 
+    _warned: ClassVar[list[str]] = []
+
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
         """Stop the boot at a setting that cannot be honoured; called once, in the master."""
+        config_module = find_config_module(cfg, sys.modules)
         try:
-            ProxyPolicy(Settings.load(cfg, find_config_module(cfg, sys.modules), os.environ))
-            for warning in check_gunicorn_settings(cfg):
-                log.warning("%s", warning)
+            ProxyPolicy(Settings.load(cfg, config_module, os.environ))
+            cls._warn(log, check_gunicorn_settings(cfg, config_module))
             loops.check_loop(getattr(cfg, "asgi_loop", "auto"))
             make_ssl_context(cfg)
         except SettingError as exc:
             # gunicorn prints a RuntimeError as "Error: …" and exits.
             raise RuntimeError(str(exc)) from exc
 
+    @classmethod
+    def _warn(cls, log: Any, warnings: list[str]) -> None:
+        """Log what the master has not said yet: every worker is made there, and a reload may bring other settings."""
+        for warning in warnings:
+            if warning not in cls._warned:
+                log.warning("%s", warning)
+        cls._warned = warnings
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.alive: bool
         self._refusal: SettingError | None = None
+        config_module = find_config_module(self.cfg, sys.modules)
         try:
-            self.settings = Settings.load(self.cfg, find_config_module(self.cfg, sys.modules), os.environ)
+            self.settings = Settings.load(self.cfg, config_module, os.environ)
+            self._warn(self.log, check_gunicorn_settings(self.cfg, config_module))
         except SettingError as exc:
             # This is the master, which would die of it when a reload (SIGHUP) brought the mistake.
             self._refusal = exc
@@ -202,12 +215,15 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             code = self.loop.run_until_complete(self._serve())
         finally:
             self._close_loop()
-        self._exit_in_time()
+        self._exit_in_time(code)
         if code:
             sys.exit(code)
 
     async def _serve(self) -> int:
         lifespan: Lifespan | None = None
+        if not self.alive:
+            # The signal came during the import, and the application caught the SystemExit it became.
+            self._on_term()
         try:
             runtime = self._make_runtime()
             server = self._make_server(runtime)
@@ -231,7 +247,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             drain_until = min(self.loop.time() + QUICK_DRAIN_S, self._end_at)
         else:
             drain_until = self._end_at - self._share(SHUTDOWN_S) - self._share(ABORT_S)
-        await server.drain(drain_until, self._share(ABORT_S), lambda: self._should_hurry and not is_quick)
+        await server.drain(drain_until, self._share(ABORT_S), lambda: self._should_hurry and not is_quick, is_quick)
         if lifespan is not None:
             await lifespan.shutdown(max(self._end_at - self.loop.time(), SHUTDOWN_S[0]))
         self._health.stop()
@@ -268,7 +284,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _start_serving(self, runtime: Runtime, server: Server) -> None:
         runtime.has_task_factory = self.loop.get_task_factory() is not None
-        freeze_collector(self.settings)
+        freeze_collector(self.settings, is_heap_shared=self.cfg.preload_app)
         self.log.info("%s", self._boot_line)
         self._health.start()
         server.start_accepting()
@@ -322,7 +338,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             task.cancel()
         if pending:
             self.loop.run_until_complete(asyncio.wait(pending, timeout=self._share(ABORT_S)))
-        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        # Generators of the app may wait in their finally-blocks, too.
+        generators = self.loop.create_task(self.loop.shutdown_asyncgens())
+        self.loop.run_until_complete(asyncio.wait((generators,), timeout=self._share(ABORT_S)))
         # Signals that come now find nothing to do; closing the loop would let them end the process half-way.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             self.loop.remove_signal_handler(number)
@@ -330,14 +348,18 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._left_s = max(self._end_at - self.loop.time(), 0.0)
         self.loop.close()
 
-    def _exit_in_time(self) -> None:
+    def _exit_in_time(self, code: int) -> None:
         """Leave threads that do not end behind: Python would wait for them without heartbeat and without end."""
+        patience_s = self._left_s + self._share(EXIT_S) / 2
+        if self.cfg.timeout:
+            # The arbiter, which sees no heartbeat any more, would report a worker that hangs.
+            patience_s = min(patience_s, self.cfg.timeout * LAST_HEARTBEAT)
 
         def leave() -> None:
             self.log.warning("Threads of the application did not end in time; exiting without them")
-            os._exit(0)
+            os._exit(code)
 
-        timer = threading.Timer(self._left_s + self._share(EXIT_S) / 2, leave)
+        timer = threading.Timer(patience_s, leave)
         timer.daemon = True
         timer.start()
 

@@ -7,6 +7,7 @@ import ctypes
 import os
 import threading
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 PLAIN = [(b"content-type", b"text/plain")]
@@ -22,6 +23,8 @@ def note(line: str) -> None:
 async def lifespan(receive: Any, send: Any) -> None:
     await receive()
     await asyncio.sleep(float(os.environ.get("STARTUP_S", "0")))
+    if "STARTUP_THREAD" in os.environ:
+        threading.Thread(target=time.sleep, args=(300,), name="endless").start()
     if "STARTUP_FAILS" in os.environ:
         await send({"type": "lifespan.startup.failed", "message": os.environ["STARTUP_FAILS"]})
         return
@@ -29,6 +32,8 @@ async def lifespan(receive: Any, send: Any) -> None:
     await send({"type": "lifespan.startup.complete"})
     await receive()
     note("shutdown begins")
+    if "SHUTDOWN_CANCELS" in os.environ:
+        cancel_all()
     await asyncio.sleep(float(os.environ.get("SHUTDOWN_S", "0")))
     note("shutdown")
     await send({"type": "lifespan.shutdown.complete"})
@@ -64,6 +69,21 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "websocket.send", "text": message["text"]})
         else:
             await send({"type": "websocket.send", "bytes": message["bytes"]})
+
+
+def cancel_all() -> None:
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+
+
+kept: list[Any] = []
+
+
+async def never_finished() -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await asyncio.sleep(300)
 
 
 def block_in_python() -> None:
@@ -103,9 +123,12 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/unretrieved":
         asyncio.get_running_loop().call_soon(lambda: 1 // 0)
         await answer(send, b"scheduled")
+    elif path == "/generator":
+        kept.append(never_finished())
+        await anext(kept[-1])
+        await answer(send, b"begun")
     elif path == "/cancel-all":
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
+        cancel_all()
         await answer(send, b"cancelled")
     elif path == "/tls":
         await answer(send, repr(scope["extensions"].get("tls")).encode())

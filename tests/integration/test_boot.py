@@ -114,13 +114,31 @@ def test_an_impossible_setting_stops_the_boot(start, config, sentence):
     assert "Booting worker" not in server.log
 
 
-def test_an_impossible_setting_that_a_reload_brings_is_named(start):
+@pytest.mark.parametrize("config", ["gasgi_header_timeout_s = -1", "strip_header_spaces = True"])
+def test_an_impossible_setting_that_a_reload_brings_is_named(start, config):
     server = start()
-    (server.directory / "gunicorn.conf.py").write_text("gasgi_header_timeout_s = -1\n")
+    (server.directory / "gunicorn.conf.py").write_text(f"{config}\n")
     server.signal(signal.SIGHUP)
     assert server.wait() == 3
-    assert "gasgi_header_timeout_s = -1" in server.log
+    assert config in server.log
     assert "Traceback" not in server.log
+
+
+def test_a_setting_without_effect_is_warned_of_once(start):
+    server = start(APP, workers=2, config="do_handshake_on_connect = True\n")
+    assert server.log.count("do_handshake_on_connect = True: has no effect") == 1
+    (server.directory / "gunicorn.conf.py").write_text("suppress_ragged_eofs = False\n")
+    server.signal(signal.SIGHUP)
+    server.wait_for_workers(4)
+    assert server.log.count("do_handshake_on_connect = True: has no effect") == 1
+    assert server.log.count("suppress_ragged_eofs = False: has no effect") == 1
+    server.stop()
+
+
+def test_a_startup_that_failed_is_not_repeated_because_of_a_thread_without_end(start):
+    server = start(APP, "--asgi-lifespan", "on", workers=0, environ={"STARTUP_FAILS": "no", "STARTUP_THREAD": "1"})
+    assert server.wait() == 3
+    assert server.log.count("Booting worker") == 1
 
 
 def test_an_app_that_is_not_there_stops_gunicorn(start):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -79,6 +80,35 @@ def test_a_thread_without_end_does_not_keep_the_worker(start, journal):
     assert "SIGKILL" not in server.log
 
 
+def test_a_thread_without_end_is_no_worker_that_hangs(start):
+    server = start(APP, "--timeout", "3", "--graceful-timeout", "60")
+    (old,) = server.workers()
+    assert b"started" in ask(server.address, "/thread").recv(65536)
+    server.signal(signal.SIGHUP)
+    wait_until(lambda: old not in server.workers(), "the old worker's end")
+    assert "Threads of the application did not end" in server.log
+    assert "WORKER TIMEOUT" not in server.log
+    server.stop()
+
+
+def test_a_generator_without_end_does_not_keep_the_worker(start, journal):
+    server = start(APP, "--graceful-timeout", "3")
+    assert ask(server.address, "/generator").recv(65536).endswith(b"begun")
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert journal()[-1] == "shutdown"
+    assert "SIGKILL" not in server.log
+
+
+def test_a_shutdown_that_cancels_all_other_tasks_completes(start, journal, loop):
+    server = start(APP, loop=loop, environ={"SHUTDOWN_CANCELS": "1", "SHUTDOWN_S": "0.3"})
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert journal()[-1] == "shutdown"
+    assert "exited with code" not in server.log
+    assert "Traceback" not in server.log
+
+
 def test_the_heart_beats_while_draining(start, journal):
     """The drain outlasts --timeout by far; without heartbeats the arbiter would abort the worker."""
     server = start(APP, "--timeout", "2", "--graceful-timeout", "60")
@@ -149,6 +179,28 @@ def test_term_during_a_long_startup_ends_it(start):
     began = time.monotonic()
     assert server.wait() == 0
     assert time.monotonic() - began < 25, "the arbiter had to kill it"
+    assert "SIGKILL" not in server.log
+
+
+def test_term_during_a_long_startup_serves_nobody_by_an_app_that_has_not_started(start):
+    server = start(workers=0, environ={"STARTUP_S": "1000"})
+    server.wait_for("Booting worker")
+    with ask(server.address, "/") as client:
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(65536) == b""
+
+
+def test_a_signal_that_the_import_swallows_still_counts(start, tmp_path):
+    (tmp_path / "deaf_app.py").write_text(
+        "import time\nprint('importing', flush=True)\ntry:\n    time.sleep(1000)\nexcept BaseException:\n    pass\n"
+        "from tests.integration.apps import app\n"
+    )
+    server = start("deaf_app:app", "--pythonpath", str(tmp_path), workers=0)
+    server.wait_for("importing")
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
     assert "SIGKILL" not in server.log
 
 

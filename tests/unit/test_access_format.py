@@ -123,6 +123,13 @@ def test_refused_request_without_a_head_has_dashes():
     )
 
 
+def test_the_kind_of_a_field_may_be_a_capital_as_in_gunicorn():
+    request = RequestView(FakeHead(b"/", [(b"host", b"h")]), None, None, "http")
+    text = "%({Host}I)s %({Content-Type}O)s %({RAW_URI}E)s"
+    assert gasgis(text, request, RESPONSES[0]) == gasgis(text.lower(), request, RESPONSES[0])
+    assert gasgis("%({Host}I)s", request, RESPONSES[0]) == "h"
+
+
 def test_unix_peer_is_named_so():
     assert gasgis("%(h)s", REQUESTS[2], RESPONSES[0]) == "unix:"
     assert gasgis("%(h)s", RequestView(PLAIN, None, None, "http"), RESPONSES[0]) == "-"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from gunicorn.config import Config
@@ -58,10 +58,13 @@ def test_setting_without_effect_gives_one_warning(name, value):
     assert warning.startswith(f"{name} = {value!r}: has no effect")
 
 
-def test_warns_when_the_wanted_loop_is_not_installed(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    (warning,) = check_gunicorn_settings(SimpleNamespace(asgi_loop="uvloop"))
-    assert "asyncio is used" in warning
+def test_a_setting_that_gunicorn_does_not_have_yet_is_looked_for_in_the_file():
+    file = ModuleType("__config__")
+    file.http_protocols = ["h1", "h2"]
+    with pytest.raises(SettingError, match="http_protocols"):
+        check_gunicorn_settings(SimpleNamespace(), file)
+    # What gunicorn knows, it has read from the file itself.
+    assert check_gunicorn_settings(SimpleNamespace(http_protocols=["h1"]), file) == []
 
 
 def test_accepts_a_format_with_numbers_and_widths():

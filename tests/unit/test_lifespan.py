@@ -29,6 +29,31 @@ def converse(app, mode: str = "auto", timeout_s: float = 5.0):
     return asyncio.run(run()), log, failures
 
 
+def test_an_app_that_does_not_return_behind_the_shutdown_is_not_waited_for():
+    seen = []
+
+    async def app(scope, receive, send):
+        while True:
+            message = await receive()
+            seen.append(message["type"])
+            await send({"type": message["type"] + ".complete"})
+
+    _, log, failures = converse(app, timeout_s=60.0)
+    assert seen == ["lifespan.startup", "lifespan.shutdown"]
+    assert log.lines == []
+    assert failures == []
+
+
+def test_an_app_that_passes_the_shutdown_over_is_told_of_in_one_line():
+    async def app(scope, receive, send):
+        while True:
+            if (await receive())["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+
+    _, log, _ = converse(app, timeout_s=60.0)
+    assert log.lines == [("warning", "The app left lifespan.shutdown unanswered and asked for more")]
+
+
 def test_an_app_starts_shares_its_state_and_shuts_down():
     seen = []
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gasgi.http_connection import HttpConnection
 from gasgi.runtime import Runtime
 from gasgi.server import ACCEPT_BATCH, CONNECTIONS_PER_ACCEPT, Server
 from gasgi.settings import Settings
@@ -188,6 +189,23 @@ def test_ticks_every_second_and_renews_the_date(bench):
     assert it.runtime.now == 1003.0
 
 
+def test_a_connection_whose_deadlines_fail_does_not_stop_the_others_and_the_heartbeat(bench):
+    it = bench()
+    swept = []
+
+    class Connection:
+        def sweep(self, now: float) -> None:
+            swept.append(now)
+            raise OSError
+
+    it.server.start_clock()
+    it.runtime.connections.update((Connection(), Connection()))
+    it.loop.pass_time(1.0)
+    assert len(swept) == 2
+    assert it.ticks == 2
+    assert it.log.levels("exception") == ["Exception in the deadlines of a connection"] * 2
+
+
 def test_deadlines_are_kept_at_least_as_long_as_set(bench):
     it = bench()
     swept = []
@@ -261,6 +279,21 @@ def test_pauses_at_worker_connections_and_goes_on_when_one_leaves(bench):
     assert it.listener.waiting == []
 
 
+def test_a_worker_that_is_full_when_trouble_is_over_accepts_once_there_is_room(bench):
+    it = bench(worker_connections=2)
+    it.server.start_clock()
+    it.server.start_accepting()
+    it.arrive(FakeSocket())
+    it.arrive(OSError(errno.EMFILE, "too many"))
+    it.runtime.connections.add(others := HttpConnection(it.runtime))  # as one whose handshake ends just now
+    it.runtime.connections.add(HttpConnection(it.runtime))
+    it.loop.pass_time(1.0)
+    assert it.loop.reader is None
+    it.runtime.connections.clear()
+    it.runtime.forget(others)
+    assert it.loop.reader is not None
+
+
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS])
 def test_a_lack_of_descriptors_pauses_until_the_next_tick_and_is_told_once_a_minute(bench, number):
     it = bench()
@@ -321,17 +354,49 @@ def test_stopping_takes_what_waits_and_closes_the_listeners(bench):
     assert it.loop.reader is None, "accepting began anew after the stop"
 
 
-def drain(it: Bench, seconds: float, should_hurry: Callable[[], bool] = lambda: False) -> None:
+def test_stopping_before_anything_was_accepted_leaves_the_backlog_to_others(bench):
+    it = bench()
+    it.listener.waiting = [FakeSocket()]
+    it.server.stop_accepting()
+    it.settle()
+    assert it.count == 0
+    assert it.listener.is_closed
+
+
+def drain(it: Bench, seconds: float, should_hurry: Callable[[], bool] = lambda: False, is_quick: bool = False) -> None:
     """Drain while the clock runs with every turn of the loop."""
 
     async def run() -> None:
-        task = asyncio.ensure_future(it.server.drain(it.loop.now + seconds, 0.5, should_hurry))
+        task = asyncio.ensure_future(it.server.drain(it.loop.now + seconds, 0.5, should_hurry, is_quick))
         while not task.done():
             it.loop.pass_time(0.05)
             await asyncio.sleep(0.001)
         await task
 
     it.real.run_until_complete(run())
+
+
+@pytest.mark.parametrize("requests", [0, 1])
+def test_a_quick_stop_warns_of_requests_alone(bench, requests):
+    it = bench()
+    it.server.start_clock()
+
+    class Idle:
+        def sweep(self, now: float) -> None: ...
+        def drain(self) -> None: ...
+        def abort(self) -> None:
+            it.runtime.connections.clear()
+
+    class Request:
+        def sweep(self) -> None: ...
+        def cancel(self) -> None:
+            it.runtime.exchanges.clear()
+
+    it.runtime.connections.add(Idle())
+    it.runtime.exchanges.update(Request() for _ in range(requests))
+    drain(it, 0.5, is_quick=True)
+    warning = "Closing 1 connections and 1 requests that did not end in time (a quick stop)"
+    assert it.log.levels("warning") == [warning] * requests
 
 
 def test_draining_closes_idle_connections_and_ticks_on(bench):

@@ -50,9 +50,7 @@ def test_every_refused_setting_has_a_row_that_says_so(rule):
     assert row.split("|")[2].strip() == "refused"
 
 
-@pytest.mark.parametrize(
-    "rule", [rule for rule in WARNED if rule.name not in ("asgi_loop", "uwsgi_allow_ips")], ids=lambda rule: rule.name
-)
+@pytest.mark.parametrize("rule", WARNED, ids=lambda rule: rule.name)
 def test_every_setting_without_effect_has_a_row_that_says_so(rule):
     (row,) = rows_of(rule.name)
     assert row.split("|")[2].strip() == "warned about"
