@@ -36,7 +36,8 @@ class Lifespan:
         self._task: asyncio.Task[None] | None = None  # kept here: the loop itself only holds tasks weakly
         self._was_startup_sent = False
         self._was_shutdown_sent = False
-        self._asks_again = asyncio.Event()  # for more behind lifespan.shutdown: an app that loops and does not return
+        self._asks_again = False  # for more behind lifespan.shutdown: an app that loops and does not return
+        self._is_over = asyncio.Event()  # it has answered, too: nothing will come of waiting for its return
         self._wants_shutdown = asyncio.Event()
         self._answered = asyncio.Event()
         self._was_abandoned = False
@@ -62,25 +63,23 @@ class Lifespan:
         self._state = STOPPING
         self._wants_shutdown.set()
         # Not for its answer: the app may have more to do behind it, as an async generator does.
-        asks_again = asyncio.ensure_future(self._asks_again.wait())
+        is_over = asyncio.ensure_future(self._is_over.wait())
         give_up_at = time.monotonic() + timeout_s
         left_s = timeout_s
-        while not self._task.done() and not self._asks_again.is_set() and left_s >= 0:
-            # An app that cancels all tasks but its own cancels this wait too.
+        while not self._task.done() and not self._is_over.is_set() and left_s >= 0:
+            # An app that cancels all tasks but its own cancels these waits too.
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait((self._task, asks_again), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-            if asks_again.cancelled():
-                asks_again = asyncio.ensure_future(self._asks_again.wait())
+                await asyncio.wait((self._task, is_over), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            if is_over.cancelled():
+                is_over = asyncio.ensure_future(self._is_over.wait())
             left_s = give_up_at - time.monotonic()
-        asks_again.cancel()
+        is_over.cancel()
         if self._task.done():
             return
-        if not self._asks_again.is_set():
+        if not self._is_over.is_set():
             self._log.error(
                 "ASGI lifespan shutdown took longer than %.1f s and was cut off (graceful_timeout)", timeout_s
             )
-        elif self._state == STOPPING:
-            self._log.warning("The app left lifespan.shutdown unanswered and asked for more")
         await self.abandon()
 
     async def abandon(self) -> None:
@@ -136,7 +135,8 @@ class Lifespan:
         if not self._was_shutdown_sent:
             self._was_shutdown_sent = True
             return {"type": "lifespan.shutdown"}
-        self._asks_again.set()
+        self._asks_again = True
+        self._note_whether_over()
         return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]  # there is no more
 
     async def _send(self, message: Message) -> None:
@@ -153,3 +153,8 @@ class Lifespan:
         else:
             raise ASGIMisuse(f"ASGI event {kind!r} is unknown to the lifespan or not allowed now")
         self._answered.set()
+        self._note_whether_over()
+
+    def _note_whether_over(self) -> None:
+        if self._asks_again and self._state == ENDED:
+            self._is_over.set()

@@ -352,7 +352,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         """Leave threads that do not end behind: Python would wait for them without heartbeat and without end."""
         patience_s = self._left_s + self._share(EXIT_S) / 2
         if self.cfg.timeout:
-            # The arbiter, which sees no heartbeat any more, would report a worker that hangs.
+            # The arbiter, which sees no heartbeat behind this one, would report a worker that hangs.
+            self.notify()
             patience_s = min(patience_s, self.cfg.timeout * LAST_HEARTBEAT)
 
         def leave() -> None:
