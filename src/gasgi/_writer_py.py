@@ -33,7 +33,7 @@ def encode_response_head(
 
     Names go out in lower case and in the order given. ``server_field`` and ``date_field`` are whole lines, added unless
     the app sent its own. The app's transfer-encoding and connection are left out: framing is the connection's business;
-    so is a content-length where RFC 9110, 8.6 forbids it (1xx, 204).
+    so is a content-length where RFC 9110, 8.6 forbids it (1xx, 204) and with 205.
 
     Returns the bytes, the app's content-length (-1 for none) and whether the app said ``connection: close``.
     Raises ASGIMisuse for a status, name or value that must not reach the wire.

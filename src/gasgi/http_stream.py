@@ -12,7 +12,7 @@ __all__ = ["HttpStream"]
 
 
 class HttpStream:
-    """One request's way to the wire. Every method may be called once the stream is lost and then does nothing."""
+    """One request's way to the wire. What sends raises ClientDisconnected once it is lost."""
 
     def prepare_head(self, status: int, headers: Iterable[Iterable[bytes]], has_trailers: bool) -> None:
         """Check and hold the head of the response until the first body piece; raise ASGIMisuse when it is not valid."""

@@ -81,7 +81,7 @@ class Forwarded:
         """Return the scope's path, which ASGI wants with ``root_path``, for the path of the request line."""
         if self._path_info is not None:
             return self.root_path + self._path_info
-        if not self.root_path:
+        if not self.root_path or path == "*":  # OPTIONS * is about the server
             return path
         if not self._is_stripped and (path == self.root_path or path.startswith(self.root_path + "/")):
             return path

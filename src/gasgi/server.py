@@ -47,8 +47,8 @@ Connect = Callable[..., Coroutine[Any, Any, Any]]
 class Server:
     """``listeners`` are bound, listening sockets, which this does not close before ``stop_accepting``.
 
-    ``connect`` has the signature of ``loop.connect_accepted_socket``. ``on_tick`` is called every second, also while
-    draining.
+    ``connect`` has the signature of ``loop.connect_accepted_socket``. ``on_tick`` is called every second, more often
+    while draining.
     """
 
     def __init__(

@@ -5,7 +5,6 @@ from __future__ import annotations
 __all__ = [
     "COMMON_FIELD_NAMES",
     "FORBIDDEN_TRAILERS",
-    "HOP_BY_HOP",
     "METHODS",
     "SINGLETON_FIELDS",
     "STATUS_PHRASES",
@@ -55,8 +54,8 @@ METHODS: tuple[str, ...] = (
     "QUERY",
 )
 
-# RFC 9110, 7.6.1: fields about one connection; a response takes them from the server, never from the app.
-HOP_BY_HOP: frozenset[bytes] = frozenset(
+# RFC 9110, 7.6.1: fields about one connection.
+_HOP_BY_HOP: frozenset[bytes] = frozenset(
     (
         b"connection",
         b"keep-alive",
@@ -96,7 +95,7 @@ SINGLETON_FIELDS: frozenset[bytes] = frozenset(
 # RFC 9110, 6.5.1: fields that frame, route, authenticate or condition a request, or say how to read its body.
 FORBIDDEN_TRAILERS: frozenset[bytes] = (
     SINGLETON_FIELDS
-    | HOP_BY_HOP
+    | _HOP_BY_HOP
     | frozenset(
         (
             b"cache-control",

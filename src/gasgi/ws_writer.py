@@ -51,7 +51,7 @@ class WebSocketWriter(WebSocketStream):
                 self._deflater = deflater
 
         # What waits to be written
-        self._may_write_now = True  # nothing was written in this turn of the loop
+        self._may_write_now = True  # nothing was written since data arrived or joined frames left
         self._is_flush_due = False
         self._out: list[bytes] = []  # frames of this turn, to be written in one go
         self._out_bytes = 0

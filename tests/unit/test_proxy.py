@@ -296,6 +296,7 @@ def test_fields_that_are_switched_off_are_not_read():
     [
         ([(b"x-forwarded-prefix", b"/api")], "/items", "/api", "/api/items"),
         ([(b"x-forwarded-prefix", b"/api/")], "/api/items", "/api", "/api/api/items"),
+        ([(b"x-forwarded-prefix", b"/api")], "*", "/api", "*"),
         ([(b"x-forwarded-prefix", b"/")], "/items", "", "/items"),
         ([(b"x-forwarded-prefix", b"")], "/items", "", "/items"),
         ([(b"x-forwarded-prefix", b"/Gr%C3%B6%C3%9Fe")], "/items", "/Größe", "/Größe/items"),
