@@ -248,8 +248,8 @@ class HttpExchange:
         stream = self._stream
         if isinstance(kind, str):
             kind = str.__str__(kind)  # of a subclass, such as an enumeration's, its text
-        if self._state == COMPLETE and isinstance(kind, str) and kind.startswith("http.response."):
-            return self._out_of_turn(kind)
+            if self._state == COMPLETE and kind.startswith("http.response."):
+                return self._out_of_turn(kind)
         if kind == "http.response.pathsend":
             path = message.get("path")
             if not isinstance(path, str):

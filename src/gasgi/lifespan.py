@@ -37,7 +37,8 @@ class Lifespan:
         self._was_startup_sent = False
         self._was_shutdown_sent = False
         self._asks_again = False  # for more behind lifespan.shutdown: an app that loops and does not return
-        self._is_over = asyncio.Event()  # it has answered, too: nothing will come of waiting for its return
+        # It has answered, too: nothing will come of waiting for its return. No task that the app could cancel.
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._wants_shutdown = asyncio.Event()
         self._answered = asyncio.Event()
         self._was_abandoned = False
@@ -63,20 +64,16 @@ class Lifespan:
         self._state = STOPPING
         self._wants_shutdown.set()
         # Not for its answer: the app may have more to do behind it, as an async generator does.
-        is_over = asyncio.ensure_future(self._is_over.wait())
         give_up_at = time.monotonic() + timeout_s
         left_s = timeout_s
-        while not self._task.done() and not self._is_over.is_set() and left_s >= 0:
-            # An app that cancels all tasks but its own cancels these waits too.
+        while not self._task.done() and not self._over.done() and left_s >= 0:
+            # An app that cancels all tasks but its own cancels this wait too.
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait((self._task, is_over), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-            if is_over.cancelled():
-                is_over = asyncio.ensure_future(self._is_over.wait())
+                await asyncio.wait((self._task, self._over), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
             left_s = give_up_at - time.monotonic()
-        is_over.cancel()
         if self._task.done():
             return
-        if not self._is_over.is_set():
+        if not self._over.done():
             self._log.error(
                 "ASGI lifespan shutdown took longer than %.1f s and was cut off (graceful_timeout)", timeout_s
             )
@@ -156,5 +153,5 @@ class Lifespan:
         self._note_whether_over()
 
     def _note_whether_over(self) -> None:
-        if self._asks_again and self._state == ENDED:
-            self._is_over.set()
+        if self._asks_again and self._state == ENDED and not self._over.done():
+            self._over.set_result(None)

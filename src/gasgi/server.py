@@ -97,17 +97,20 @@ class Server:
         # before makes each at least as long as its setting, and at most two ticks longer.
         before, runtime.now = runtime.now, self._loop.time()
         for connection in tuple(runtime.connections):
-            try:
-                connection.sweep(before)
-            except Exception:
-                # The others have deadlines too, and the arbiter waits for the heartbeat.
-                runtime.log.exception("Exception in the deadlines of a connection")
+            self._guard(connection.sweep, before)
         for conversation in tuple(runtime.exchanges):
-            conversation.sweep()
+            self._guard(conversation.sweep)
         if self._is_in_trouble:
             self._is_in_trouble = False
             self._resume_accepting()
         self._on_tick()
+
+    def _guard(self, sweep: Callable[..., None], *args: float) -> None:
+        try:
+            sweep(*args)
+        except Exception:
+            # The others have deadlines too, and the arbiter waits for the heartbeat.
+            self._runtime.log.exception("Exception in the deadlines of a connection")
 
     # Accepting
 

@@ -159,7 +159,12 @@ class Settings:
     )
     websocket_ping_interval_s: float = _deadline(20.0, "time between pings to a WebSocket client")
     websocket_ping_timeout_s: float = _deadline(20.0, "time a WebSocket client has to answer a ping")
-    websocket_close_timeout_s: float = _own(10.0, "time a WebSocket client has to answer a close", low=0.1, high=DAY_S)
+    websocket_close_timeout_s: float = _own(
+        10.0,
+        "time a WebSocket client has to answer a close, and to take some of what was sent before it",
+        low=0.1,
+        high=DAY_S,
+    )
     websocket_compression: bool = _own(True, "permessage-deflate is accepted when a client offers it")
     websocket_compression_window_bits: int = _own(12, "size of the compression window, as a power of 2", low=9, high=15)
     websocket_compression_level: int = _own(1, "effort of compression", low=1, high=9)

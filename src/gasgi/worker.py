@@ -236,8 +236,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         except LifespanFailed as exc:
             self.log.error("ASGI lifespan startup failed: %s", exc)
             return int(Arbiter.WORKER_BOOT_ERROR)
-        except Exception:
-            # gunicorn counts a worker as booted before run(), and would start another one for ever.
+        except (Exception, asyncio.CancelledError):
+            # gunicorn counts a worker as booted before run(), and would start another one for ever. An app that cancels
+            # all tasks while it starts cancels this one.
             self.log.exception("Exception while the worker was starting")
             return int(Arbiter.WORKER_BOOT_ERROR)
         await self._wait_for_stop()

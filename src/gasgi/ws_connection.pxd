@@ -62,6 +62,6 @@ cdef class WebSocketConnection(WebSocketWriter):
     cdef _end(self)
     cdef _end_within(self, double seconds)
     cdef bint _has_taken_some(self) except -1
-    cdef _tell_of_loss(self)
+    cdef int _tell_end(self, int code, str reason) except -1
     cdef _drop(self, str reason)
     cdef _report(self)

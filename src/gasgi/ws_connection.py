@@ -146,7 +146,7 @@ class WebSocketConnection(WebSocketWriter):
 
     def eof_received(self) -> bool:
         if self._state == _OPEN or self._state == _HANDSHAKE:
-            self._tell_of_loss()
+            self._tell_end(_ABNORMAL, "")
             self._end()  # within its time, also when the client does not take what is unsent
         return False
 
@@ -172,7 +172,7 @@ class WebSocketConnection(WebSocketWriter):
         self._out_bytes = 0
         self._gate.lost()
         self._runtime.forget(self)
-        self._tell_of_loss()
+        self._tell_end(_ABNORMAL, "")
         self._report()
         # The app may hold on to this for long; the buffers need not wait for it.
         self._decoder.stop()
@@ -361,15 +361,8 @@ class WebSocketConnection(WebSocketWriter):
                 # RFC 6455, 5.5.3: only the latest ping needs an answer, so a flood of them costs one frame.
                 self._late_pong = pong
         elif opcode == Opcode.CLOSE:
-            code = self._decoder.close_code
-            failure = self._failure
-            if failure is None:
-                self._session.disconnected(code, payload)
-                self._write(encode_close(code, ""))
-            else:
-                # The close came behind a message that was too big: nobody may take it for received.
-                self._session.disconnected(failure.close_code, failure.reason)
-                self._write(encode_close(failure.close_code, failure.reason))
+            code = self._tell_end(self._decoder.close_code, payload)
+            self._write(encode_close(code, ""))
             self._end()
 
     def _fail(self, error: FrameError) -> None:
@@ -433,12 +426,13 @@ class WebSocketConnection(WebSocketWriter):
         before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
         return 0 < self._unsent < before
 
-    def _tell_of_loss(self) -> None:
+    def _tell_end(self, code: int, reason: str) -> int:
+        """Tell the session how it ended and return the code; a message that was too big before it comes first."""
         failure = self._failure
-        if failure is None:
-            self._session.disconnected(_ABNORMAL, "")
-        else:
-            self._session.disconnected(failure.close_code, failure.reason)
+        if failure is not None:
+            code, reason = failure.close_code, failure.reason
+        self._session.disconnected(code, reason)
+        return code
 
     def _drop(self, reason: str) -> None:
         """Give a dead peer up."""

@@ -14,6 +14,7 @@ import trustme
 from gasgi.errors import ASGIMisuse, ClientDisconnected
 from gasgi.settings import Settings
 from tests.support.http_rig import read_response
+from tests.support.served import RecordingObserver
 from tests.support.tcp_server import LOOPS, on_loop, serve
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
@@ -235,7 +236,9 @@ async def test_f4_a_client_that_leaves_half_way_leaves_no_descriptor(big: Path, 
             raise
 
     big.write_bytes(CONTENT * 8)
+    observer = RecordingObserver()
     async with serve(app, Settings(sendfile=sendfile)) as served:
+        served.runtime.observer = observer
         reader, writer = await served.connect(limit=4096)
         writer.write(GET_KEPT)
         await reader.readuntil(b"\r\n\r\n")
@@ -244,6 +247,9 @@ async def test_f4_a_client_that_leaves_half_way_leaves_no_descriptor(big: Path, 
         await served.until(lambda: not is_open(big))
         assert [type(exc) for exc in seen] == [ClientDisconnected]
         assert served.log.levels("exception", "error", "warning") == []
+    ((_, status, sent_bytes),) = observer.answers
+    assert status == 200
+    assert 0 < sent_bytes < len(CONTENT) * 8
 
 
 @over_loops

@@ -155,6 +155,7 @@ def test_a_websocket_behind_a_client_that_shut_its_side_does_not_begin(serve: Se
     app.step(head(204), last(), None)
     served.settle()
     assert len(app.calls) == 1
+    assert [answer.status for answer in served.answers()] == [204]
     assert served.is_closed
 
 

@@ -30,6 +30,15 @@ def test_head_and_only_piece_leave_in_one_write(serve: Serve) -> None:
     assert served.transport.writes == [b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"]
 
 
+def test_an_empty_piece_is_not_given_to_the_transport(serve: Serve) -> None:
+    given: list[list[bytes]] = []
+    served = serve(answering(head(200, [(b"content-length", b"20000")]), piece(b"x" * 20_000), last(b"")))
+    served.transport.writelines = given.append  # type: ignore[method-assign, assignment]
+    served.send(GET)
+    assert all(all(pieces) for pieces in given)
+    assert sum(len(data) for pieces in given for data in pieces) + len(served.written) > 20_000
+
+
 def test_a_streamed_body_is_chunked(serve: Serve) -> None:
     served = serve(answering(head(), piece(b"he"), piece(b""), piece(b"llo"), last()))
     served.send(GET)

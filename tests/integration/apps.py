@@ -23,6 +23,8 @@ def note(line: str) -> None:
 async def lifespan(receive: Any, send: Any) -> None:
     await receive()
     await asyncio.sleep(float(os.environ.get("STARTUP_S", "0")))
+    if "STARTUP_CANCELS" in os.environ:
+        cancel_all()
     if "STARTUP_THREAD" in os.environ:
         threading.Thread(target=time.sleep, args=(300,), name="endless").start()
     if "STARTUP_FAILS" in os.environ:

@@ -135,6 +135,13 @@ def test_a_setting_without_effect_is_warned_of_once(start):
     server.stop()
 
 
+def test_a_startup_that_cancels_all_tasks_stops_gunicorn(start, loop):
+    server = start(APP, workers=0, loop=loop, environ={"STARTUP_CANCELS": "1"})
+    assert server.wait() == 3
+    assert "Exception while the worker was starting" in server.log
+    assert server.log.count("Booting worker") == 1
+
+
 def test_a_startup_that_failed_is_not_repeated_because_of_a_thread_without_end(start):
     server = start(APP, "--asgi-lifespan", "on", workers=0, environ={"STARTUP_FAILS": "no", "STARTUP_THREAD": "1"})
     assert server.wait() == 3

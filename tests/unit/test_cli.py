@@ -182,5 +182,11 @@ def test_check_config_names_what_would_stop_the_boot(directory, certificates, ar
     assert "Traceback" not in done.stderr
 
 
+def test_check_config_knows_what_the_environment_will_be(directory):
+    done = run([*COMMAND, "--check-config", "--env", "GASGI_HEADER_TIMEOUT_S=never", "main:app"], directory)
+    assert done.returncode == 1
+    assert "GASGI_HEADER_TIMEOUT_S" in done.stderr
+
+
 def test_check_config_leaves_other_worker_classes_alone(directory):
     assert run([*COMMAND, "--check-config", "-k", "sync", "main:app"], directory).returncode == 0
