@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypedDict
 
 from fastapi import BackgroundTasks, Depends, FastAPI, Query, Request, UploadFile, WebSocket
 from fastapi.responses import FileResponse, StreamingResponse
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 STATIC = Path(__file__).parent / "static"
 UPLOAD_PIECE_BYTES = 256 * 1024
@@ -200,7 +200,8 @@ async def enter_room(socket: WebSocket, name: str = "somebody") -> None:
     name = name.strip()[:24] or "somebody"
     await room.join(socket, name)
     try:
-        while True:
+        # What is said goes to its speaker too, who may have left meanwhile: then say() hears of it first.
+        while socket.application_state is WebSocketState.CONNECTED:
             text = await socket.receive_text()
             await room.say({"kind": "said", "name": name, "text": text[:500]})
     except WebSocketDisconnect:

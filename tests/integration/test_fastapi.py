@@ -13,6 +13,7 @@ from websockets.sync.client import connect
 from tests.support.gunicorn import wait_until
 
 APP = "tests.integration.fastapi_app:app"
+DEMO = Path(__file__).resolve().parents[2] / "examples" / "demo"
 FILE = bytes(range(256)) * 4096
 MIB = 1 << 20
 
@@ -77,6 +78,19 @@ def test_a_websocket_of_fastapi(start, loop):
         websocket.send("hello")
         assert websocket.recv() == "HELLO"
     log = server.stop()
+    assert "[ERROR]" not in log
+
+
+def test_visitors_of_the_demonstration_may_leave_in_the_middle_of_a_sentence(start, loop):
+    server = start("main:app", "--chdir", str(DEMO), loop=loop)
+    host, port = server.address
+    for _ in range(20):
+        with connect(f"ws://{host}:{port}/room") as websocket:
+            websocket.recv(60)
+            for _ in range(5):
+                websocket.send("I am")
+    log = server.stop()
+    assert "Traceback" not in log
     assert "[ERROR]" not in log
 
 
