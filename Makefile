@@ -208,4 +208,4 @@ tuning-here: bench-environment
 
 .PHONY: clean
 clean: ## remove everything that was built here
-	rm -rf build benchmarks/build dist wheelhouse site .venv* src/gasgi/*.so src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build benchmarks/build dist wheelhouse site .venv* src/gasgi/*.so src/gasgi/*/*.so src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

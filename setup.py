@@ -37,8 +37,13 @@ def read_mode() -> str:
 
 def sources() -> list[Path]:
     """Return what is compiled: every .pyx, and every .py that has a .pxd beside it."""
-    augmented = [path for path in PACKAGE.glob("*.py") if path.with_suffix(".pxd").exists()]
-    return sorted([*PACKAGE.glob("*.pyx"), *augmented])
+    augmented = [path for path in PACKAGE.rglob("*.py") if path.with_suffix(".pxd").exists()]
+    return sorted([*PACKAGE.rglob("*.pyx"), *augmented])
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of the module that ``path`` is the source of."""
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
 
 
 def extensions(mode: str) -> list[Extension]:
@@ -49,7 +54,7 @@ def extensions(mode: str) -> list[Extension]:
     # needs none of it. Whoever sets CFLAGS knows what they want and gets only that.
     flags = [] if "CFLAGS" in os.environ or sys.platform == "win32" else ["-O3", "-g0"]
     return [
-        Extension(f"gasgi.{path.stem}", [str(path)], extra_compile_args=flags, optional=mode == "auto")
+        Extension(module_name(path), [str(path)], extra_compile_args=flags, optional=mode == "auto")
         for path in sources()
     ]
 
@@ -102,9 +107,9 @@ class BuildAllOrNothing(build_ext):
     def remove_orphans(self) -> None:
         """Delete in-place modules of this interpreter whose source is no longer compiled: they would hide the .py."""
         suffix = self.get_ext_filename("")
-        wanted = {f"{module.name.rpartition('.')[2]}{suffix}" for module in self.extensions}
-        for path in PACKAGE.glob(f"*{suffix}"):
-            if self.inplace and path.name not in wanted:
+        wanted = {Path(self.get_ext_fullpath(module.name)) for module in self.extensions} if self.inplace else set()
+        for path in PACKAGE.rglob(f"*{suffix}"):
+            if self.inplace and path.resolve() not in wanted:
                 path.unlink()
 
 

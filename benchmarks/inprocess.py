@@ -14,8 +14,8 @@ from collections.abc import Callable
 import apps
 import uvloop
 
-from gasgi.http_connection import HttpConnection
-from gasgi.runtime import Runtime
+from gasgi.http1.connection import HttpConnection
+from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
 from tests.support.fakes import FakeTransport, RecordingLog
 

@@ -1,6 +1,6 @@
-"""Imports go strictly downwards through the table of docs/architecture.md, and each outside library has its place.
+"""Imports go strictly downwards through the rooms of docs/architecture.md, and each outside library has its place.
 
-A row of the table lies above the next one, and in a row each module lies above those to its right.
+A room is a folder of the package; the modules of the package itself are in two rooms, the front and the base.
 """
 
 from __future__ import annotations
@@ -9,42 +9,47 @@ import ast
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "gasgi"
-SOURCES = sorted(path for path in PACKAGE.iterdir() if path.suffix in (".py", ".pyx", ".pxd"))
+SOURCES = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".pyx", ".pxd"))
 # A module-level C variable of a .pxd: "cdef int A, B"; neither a class nor a function.
 C_VARIABLES = re.compile(r"^cdef (?!class )[\w.]+(?: \w+)* (\w+(?:, \w+)*)$", re.MULTILINE)
 CYTHON_IMPORT = re.compile(r"^\s*(?:from\s+(\S+)\s+)?c?import\s+([^#\n]+)", re.MULTILINE)
+ACCELERATOR = re.compile("_(parser|writer|ws_mask)(_py)?")
 
 
-def layers() -> list[list[str]]:
-    """Return the rows of the table, top first, each a list of module patterns."""
+def table(header: str) -> list[list[str]]:
+    """Return the cells of the rows below ``header`` in docs/architecture.md."""
     text = (ROOT / "docs" / "architecture.md").read_text()
-    table = text.split("| layer | modules |")[1].split("\n\n")[0]
-    return [re.findall(r"`([^`]+)`", row.split("|")[2]) for row in table.splitlines()[2:]]
+    rows = text.split(f"{header}\n")[1].split("\n\n")[0].splitlines()[1:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
 
-LAYERS = layers()
-ORDER = [pattern for row in LAYERS for pattern in row]
+def name_of(path: Path) -> str:
+    """Return the name of a module below gasgi, as the table writes it: ``http1/body``."""
+    return str(path.relative_to(PACKAGE).with_suffix(""))
+
+
+# Rooms in one row stand side by side: neither imports the other.
+ROOMS = [re.findall(r"\w+", row[0].replace("`", "")) for row in table("| room | what is in it | rule |")]
+DESCRIBED = [name for row in table("| module | job |") for name in re.findall(r"`([^`]+)`", row[0])]
+FRONT = {"__init__", "__main__", "cli"}
+
+
+def room_of(module: str) -> str:
+    folder, slash, _ = module.rpartition("/")
+    return folder if slash else "front" if module in FRONT else "base"
 
 
 def height(module: str) -> int:
-    """Return the place in the table counted from its top; twins share theirs."""
-    places = [place for place, pattern in enumerate(ORDER) if fnmatch(module, pattern)]
-    assert len(places) == 1, f"{module} stands {len(places)} times in the table of docs/architecture.md"
-    return places[0]
-
-
-def row_of(module: str) -> int:
-    return next(number for number, row in enumerate(LAYERS) if any(fnmatch(module, pattern) for pattern in row))
-
-
-def row_with(module: str) -> int:
-    return next(number for number, row in enumerate(LAYERS) if module in row)
+    """Return how far below the top the room of ``module`` is."""
+    (place,) = (place for place, rooms in enumerate(ROOMS) if room_of(module) in rooms)
+    return place
 
 
 def imports(path: Path) -> Iterator[tuple[str, str]]:
@@ -71,7 +76,7 @@ def own_imports(path: Path) -> set[str]:
     found = set()
     for module, name in imports(path):
         if module.startswith("gasgi."):
-            found.add(module.removeprefix("gasgi."))
+            found.add(module.removeprefix("gasgi.").replace(".", "/"))
         elif module == "gasgi" and (PACKAGE / f"{name}.py").exists():
             found.add(name)
         elif module == "gasgi" and name != "__version__":  # the package itself is there before any of its modules
@@ -84,30 +89,35 @@ def outside_imports(path: Path) -> set[str]:
     return {module.partition(".")[0] for module, _ in imports(path)} - {"gasgi"}
 
 
-def id_of(path: Path) -> str:
-    return path.name
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=id_of)
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_imports_go_strictly_downwards(path):
-    module = path.stem
-    upward = {target for target in own_imports(path) if target != module and not height(target) > height(module)}
-    assert not upward, f"{path.name} imports what does not lie below it"
+    module = name_of(path)
+    others = {target for target in own_imports(path) if room_of(target) != room_of(module)}
+    assert not {target for target in others if height(target) <= height(module)}, f"{module} imports from above"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=id_of)
-def test_a_twin_imports_no_other_accelerator(path):
-    if row_of(path.stem) == row_with("_parser*"):
-        assert not {target for target in own_imports(path) if target.startswith("_")}
+def test_no_two_modules_of_a_room_import_each_other():
+    graph: dict[str, set[str]] = {}
+    for path in SOURCES:
+        module = name_of(path)
+        graph.setdefault(module, set()).update(own_imports(path) - {module})
+    list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if path.suffix == ".py"], ids=id_of)
+def test_a_twin_imports_no_other_accelerator():
+    for path in SOURCES:
+        if ACCELERATOR.fullmatch(path.stem):
+            assert not [target for target in own_imports(path) - {path.stem} if target.startswith("_")]
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.suffix == ".py"], ids=name_of)
 def test_imports_no_name_that_its_pxd_hides_in_c(path):
     """A "cdef int NAME" in a .pxd takes NAME away from Python, but only once the module is compiled."""
     hidden = {
         f"{module}.{name}"
         for module, name in imports(path)
-        if module.startswith("gasgi.") and name in c_variables(PACKAGE / f"{module.removeprefix('gasgi.')}.pxd")
+        if module.startswith("gasgi.")
+        and name in c_variables(PACKAGE / (module.removeprefix("gasgi.").replace(".", "/") + ".pxd"))
     }
     assert not hidden
 
@@ -127,25 +137,27 @@ def test_tells_c_variables_from_other_declarations(tmp_path):
 
 
 def test_only_the_chooser_imports_accelerators():
-    pattern = re.compile("_(parser|writer|ws_mask)(_py)?")
     # A .pxd is read by the compiler alone: where there is something to compile there is no choice left.
     modules = [path for path in SOURCES if path.suffix != ".pxd"]
-    importers = {path.stem for path in modules for target in own_imports(path) if pattern.fullmatch(target)}
-    assert importers - {target for target in importers if pattern.fullmatch(target)} == {"_accel"}
+    importers = {name_of(path) for path in modules for target in own_imports(path) if ACCELERATOR.fullmatch(target)}
+    assert {name for name in importers if not ACCELERATOR.fullmatch(name)} == {"_accel"}
+
+
+def importers_of(*libraries: str) -> set[str]:
+    return {name_of(path) for path in SOURCES if outside_imports(path) & set(libraries)}
 
 
 def test_only_the_worker_and_the_command_import_gunicorn():
-    assert {path.stem for path in SOURCES if "gunicorn" in outside_imports(path)} <= {"worker", "cli"}
+    assert importers_of("gunicorn") <= {"worker/process", "cli"}
 
 
 def test_only_the_parser_imports_httptools():
-    assert {path.stem for path in SOURCES if "httptools" in outside_imports(path)} == {"_parser", "_parser_py"}
+    assert importers_of("httptools") == {"_parser", "_parser_py"}
 
 
 def test_asyncio_starts_where_connections_share():
-    loops = {"asyncio", "uvloop", "aiofastnet"}
-    lowest = row_with("runtime")
-    assert not {path.name for path in SOURCES if loops & outside_imports(path) and row_of(path.stem) > lowest}
+    users = importers_of("asyncio", "uvloop", "aiofastnet")
+    assert {name for name in users if height(name) > height("serving/runtime")} == {"proxy/socket"}
 
 
 def test_only_connections_call_their_transport():
@@ -157,14 +169,23 @@ def test_only_connections_call_their_transport():
                 if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name | ast.Attribute):
                     holder = node.value.id if isinstance(node.value, ast.Name) else node.value.attr
                     if holder.strip("_") == "transport":
-                        callers.add(path.stem)
-    assert "http_connection" in callers
-    assert not {module for module in callers if row_of(module) != row_with("http_connection")}
+                        callers.add(room_of(name_of(path)))
+    assert callers == {"http1", "websocket"}
 
 
-def test_the_table_names_no_module_that_is_not_there():
-    modules = {path.stem for path in SOURCES}
-    assert not [pattern for pattern in ORDER if not any(fnmatch(module, pattern) for module in modules)]
+def test_every_module_is_described_once_and_no_other():
+    modules = sorted({name_of(path) for path in SOURCES if path.name != "__init__.py"} | {"__init__"})
+    places = {module: sum(fnmatch(module, pattern) for pattern in DESCRIBED) for module in modules}
+    assert {module: count for module, count in places.items() if count != 1} == {}
+    assert [pattern for pattern in DESCRIBED if not any(fnmatch(module, pattern) for module in modules)] == []
+
+
+def test_every_room_says_what_it_is_for():
+    folders = {
+        path.parent.name: ast.get_docstring(ast.parse(path.read_text())) for path in PACKAGE.glob("*/__init__.py")
+    }
+    assert {folder for folder, text in folders.items() if not text} == set()
+    assert {room for rooms in ROOMS for room in rooms} == {"front", "base", *folders}
 
 
 def test_reads_every_way_to_import(tmp_path):

@@ -19,11 +19,11 @@ from types import SimpleNamespace
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from gasgi.access_format import AccessFormat
-from gasgi.access_log import AccessLog
-from gasgi.extensions import IS_COMPILED
-from gasgi.gunicorn_view import RequestView, ResponseView
-from gasgi.observer import make_observer
+from gasgi.compiled import IS_COMPILED
+from gasgi.reporting.access_format import AccessFormat
+from gasgi.reporting.access_log import AccessLog
+from gasgi.reporting.gunicorn_view import RequestView, ResponseView
+from gasgi.reporting.observer import make_observer
 
 ROUNDS = 150
 CALLS = 500

@@ -11,8 +11,8 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "src"), str(Path(__file__).resolve().parents[2])]
 
-from gasgi.loop_watch import LoopWatch  # noqa: E402
-from gasgi.scope import scope_template  # noqa: E402
+from gasgi.asgi.scope import scope_template  # noqa: E402
+from gasgi.worker.loop_watch import LoopWatch  # noqa: E402
 
 TIMES = 20_000
 RUNS = 9

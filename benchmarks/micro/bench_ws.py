@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from gasgi._accel import implementation
-from gasgi.ws_frames import FrameDecoder
+from gasgi.websocket.frames import FrameDecoder
 from tests.support.frames import FIN, TEXT, client_frame
 from tests.support.websocket_rig import WebSocketRig
 
@@ -117,7 +117,7 @@ def main() -> None:
         for what in leaf_calls(twin, 1):
             row = [best(leaf_calls(twin, size)[what], calls_for(size)) for size in SIZES]
             print(f"{what + ', ' + name:34}" + "".join(f"{value:12.2f}" for value in row))
-    running = implementation()["ws_frames"]
+    running = implementation()["websocket.frames"]
     row = [best(decoder_call(size), calls_for(size)) for size in SIZES]
     print(f"{'decoder, ' + running:34}" + "".join(f"{value:12.2f}" for value in row))
     row = [echo(size, calls_for(size)) for size in SIZES]

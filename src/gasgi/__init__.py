@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gasgi import extensions as extensions  # before any other module: it decides which files the others come from
+from gasgi import compiled as compiled  # before any other module: it decides which files the others come from
 
 if TYPE_CHECKING:
-    from gasgi.worker import Worker
+    from gasgi.worker.process import Worker
 
 __all__ = ["Worker", "__version__"]
 
@@ -20,7 +20,7 @@ __version__ = "0.1.0.dev0"
 
 def __getattr__(name: str) -> Any:
     if name == "Worker":
-        from gasgi.worker import Worker
+        from gasgi.worker.process import Worker
 
         return Worker
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from gasgi.build_info import report
 from gasgi.errors import SettingError
+from gasgi.worker.build_info import report
 
 __all__ = ["main"]
 

@@ -1,6 +1,6 @@
 """Take each accelerator from its compiled or its pure twin.
 
-Everyone else writes ``from gasgi._accel import HeadParser``. ``gasgi.extensions`` has decided already; nothing is
+Everyone else writes ``from gasgi._accel import HeadParser``. ``gasgi.compiled`` has decided already; nothing is
 caught here, so a compiled module that is there and does not load is an error.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gasgi.extensions import IS_COMPILED, implementation
-from gasgi.extensions import MODE as EXTENSIONS
+from gasgi.compiled import IS_COMPILED, implementation
+from gasgi.compiled import MODE as EXTENSIONS
 
 if TYPE_CHECKING or not IS_COMPILED:
     from gasgi._parser_py import HeadLimits, HeadParser, RequestHead

@@ -16,8 +16,8 @@ from libc.string cimport memchr, memcmp
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from .errors import RequestError
-from .request_rules import (
+from gasgi.errors import RequestError
+from gasgi.head_rules import (
     FieldKind,
     HeadLimits,
     check_expect,
@@ -30,7 +30,7 @@ from .request_rules import (
     refusal,
     replace_host,
 )
-from .tables import METHODS, TOKEN_BYTES
+from gasgi.tables import METHODS, TOKEN_BYTES
 
 __all__ = ["HeadLimits", "HeadParser", "RequestHead"]
 

@@ -10,8 +10,8 @@ from typing import cast
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from .errors import RequestError
-from .request_rules import (
+from gasgi.errors import RequestError
+from gasgi.head_rules import (
     FieldKind,
     HeadLimits,
     check_expect,
@@ -25,7 +25,7 @@ from .request_rules import (
     refusal,
     replace_host,
 )
-from .tables import METHODS, TOKEN_BYTES
+from gasgi.tables import METHODS, TOKEN_BYTES
 
 __all__ = ["HeadLimits", "HeadParser", "RequestHead"]
 

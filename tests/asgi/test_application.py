@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from gasgi.asgi.asgi2 import single_callable
 from gasgi.errors import ASGIMisuse, ClientDisconnected
-from gasgi.legacy import single_callable
 from tests.support.http_rig import GET, HttpRig, read_response
 
 EVENT = {"type": "http.response.start", "status": 200, "headers": []}

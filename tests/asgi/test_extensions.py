@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import trustme
 
+from gasgi.asgi.tls_info import distinguished_name
 from gasgi.errors import ASGIMisuse
-from gasgi.tls_info import distinguished_name
 from tests.support.http_rig import GET, HttpRig, read_response
 from tests.support.tcp_server import LOOPS, on_loop, serve
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from gasgi.asgi.lifespan import Lifespan, LifespanFailed
 from gasgi.errors import ASGIMisuse
-from gasgi.lifespan import Lifespan, LifespanFailed
 from tests.support.fakes import RecordingLog
 
 STARTED = {"type": "lifespan.startup.complete"}

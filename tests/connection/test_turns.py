@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from gasgi.http_connection import HttpConnection
+from gasgi.http1.connection import HttpConnection
+from gasgi.serving.turns import REQUESTS_PER_TURN, Turns
 from gasgi.settings import Settings
-from gasgi.turns import REQUESTS_PER_TURN, Turns
 from tests.support.fakes import FakeTransport
 from tests.support.http_apps import hello
 from tests.support.http_rig import HttpRig

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from gasgi.http_connection import HttpConnection
-from gasgi.proxy import ProxyPolicy
-from gasgi.proxy_protocol import ProxyInfo
-from gasgi.runtime import Runtime
+from gasgi.http1.connection import HttpConnection
+from gasgi.proxy.policy import ProxyPolicy
+from gasgi.proxy.protocol import ProxyInfo
+from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
 from tests.support.fakes import FakeTransport
 from tests.support.frames import CLOSE, FIN, client_frame

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gasgi.errors import RequestError
-from gasgi.request_rules import HeadLimits
+from gasgi.head_rules import HeadLimits
 from tests.support.wire import describe, split_everywhere
 
 TWIN_OF = "_parser"

@@ -8,7 +8,7 @@ from typing import Any
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from gasgi.errors import RequestError
-from gasgi.request_rules import HeadLimits
+from gasgi.head_rules import HeadLimits
 from tests.support.twins import TWINS, load_twin
 from tests.support.wire import describe, read_stream
 

@@ -21,11 +21,11 @@ import atheris
 with atheris.instrument_imports(
     include=[
         "gasgi._parser_py",
-        "gasgi.http_connection",
-        "gasgi.http_exchange",
-        "gasgi.http_writer",
-        "gasgi.message_body",
-        "gasgi.request_rules",
+        "gasgi.http1.connection",
+        "gasgi.asgi.http",
+        "gasgi.http1.response",
+        "gasgi.http1.body",
+        "gasgi.head_rules",
     ]
 ):
     from tests.fuzz.whole_connection import check_connection

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["gasgi._parser_py", "gasgi.request_rules", "gasgi.message_body"]):
+with atheris.instrument_imports(include=["gasgi._parser_py", "gasgi.head_rules", "gasgi.http1.body"]):
     from tests.fuzz.agreement import LIMITS, check_stream
 from tests.support.corpus import load_cases
 

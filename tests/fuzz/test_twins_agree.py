@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gasgi.request_rules import HeadLimits
+from gasgi.head_rules import HeadLimits
 from tests.fuzz.agreement import LIMITS, check_stream
 from tests.support.corpus import load_cases
 

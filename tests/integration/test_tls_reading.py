@@ -8,8 +8,8 @@ import ssl
 
 import pytest
 
-from gasgi import loops
-from gasgi.flow import resume_reading
+from gasgi.serving.flow import resume_reading
+from gasgi.worker import loops as loops
 
 # aiofastnet takes 263168 bytes off the socket at once and hands 262144 on: what is sent behind them it holds.
 FIRST, REST = 262_144, 300

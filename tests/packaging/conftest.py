@@ -13,7 +13,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from gasgi.extensions import expected_names
+from gasgi.compiled import expected_names
 
 ROOT = Path(__file__).resolve().parents[2]
 SUFFIX = EXTENSION_SUFFIXES[0]
@@ -37,14 +37,15 @@ def copy_build_files(tree: Path) -> None:
 
 @pytest.fixture
 def small_tree(tmp_path: Path) -> Path:
-    """The real build files and the real switch around two small modules that compile in a second."""
+    """The real build files and the real switch around two small modules, one in a folder, that compile in a second."""
     copy_build_files(tmp_path)
     package = tmp_path / "src" / "gasgi"
-    package.mkdir(parents=True)
-    shutil.copy2(ROOT / "src" / "gasgi" / "extensions.py", package)
-    (package / "__init__.py").write_text("from gasgi import extensions\n__version__ = '1.0'\n")
-    (package / "state.py").write_text("class State:\n    def __init__(self):\n        self.count = 1\n")
-    (package / "state.pxd").write_text("cdef class State:\n    cdef public int count\n")
+    (package / "room").mkdir(parents=True)
+    shutil.copy2(ROOT / "src" / "gasgi" / "compiled.py", package)
+    (package / "__init__.py").write_text("from gasgi import compiled\n__version__ = '1.0'\n")
+    (package / "room" / "__init__.py").touch()
+    (package / "room" / "state.py").write_text("class State:\n    def __init__(self):\n        self.count = 1\n")
+    (package / "room" / "state.pxd").write_text("cdef class State:\n    cdef public int count\n")
     (package / "_pair.pyx").write_text("def twice(int number):\n    return 2 * number\n")
     (package / "_pair_py.py").write_text("def twice(number):\n    return 2 * number\n")
     return tmp_path
@@ -68,7 +69,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy_build_files(tree)
     shutil.copytree(ROOT / "src", tree / "src", ignore=shutil.ignore_patterns("*.so", "__pycache__", "*.egg-info"))
     for name in expected_names(str(ROOT / "src" / "gasgi")):
-        for path in [*ROOT.glob(f"build/cython/src/gasgi/{name}.c"), *ROOT.glob(f"build/lib.*/gasgi/{name}{SUFFIX}")]:
+        place = name.replace(".", "/")
+        for path in [*ROOT.glob(f"build/cython/src/gasgi/{place}.c"), *ROOT.glob(f"build/lib.*/gasgi/{place}{SUFFIX}")]:
             copy = tree / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, copy)

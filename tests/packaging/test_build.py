@@ -11,7 +11,7 @@ BROKEN = 'cdef extern from "no_such_header.h":\n    pass\n'
 
 
 def compiled(tree):
-    return sorted(path.name.removesuffix(SUFFIX) for path in tree.glob(f"src/gasgi/*{SUFFIX}"))
+    return sorted(path.name.removesuffix(SUFFIX) for path in tree.glob(f"src/gasgi/**/*{SUFFIX}"))
 
 
 @pytest.mark.parametrize("mode", ["auto", "require"])
@@ -25,8 +25,8 @@ def test_auto_without_a_compiler_gives_the_pure_version(small_tree, build_in_pla
     built = build_in_place(GASGI_EXTENSIONS="auto", **NO_COMPILER)
     assert built.returncode == 0, built.stderr
     assert compiled(small_tree) == []
-    assert "gasgi: not compiled: gasgi._pair, gasgi.state; this build is the pure version" in built.stderr
-    used = run("-W", "error", "-c", "import gasgi.state as m; print(m.__file__)", cwd=small_tree / "src")
+    assert "gasgi: not compiled: gasgi._pair, gasgi.room.state; this build is the pure version" in built.stderr
+    used = run("-W", "error", "-c", "import gasgi.room.state as m; print(m.__file__)", cwd=small_tree / "src")
     assert used.stdout.strip().endswith("state.py"), used.stderr
 
 
@@ -53,7 +53,7 @@ def test_auto_leaves_nothing_of_an_earlier_build_when_one_does_not_compile(small
 
 def test_deletes_the_compiled_module_whose_source_is_no_longer_compiled(small_tree, build_in_place):
     assert build_in_place(GASGI_EXTENSIONS="require").returncode == 0
-    (small_tree / "src/gasgi/state.pxd").unlink()
+    (small_tree / "src/gasgi/room/state.pxd").unlink()
     assert build_in_place(GASGI_EXTENSIONS="require").returncode == 0
     assert compiled(small_tree) == ["_pair"]
 

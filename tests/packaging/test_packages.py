@@ -13,16 +13,17 @@ from zipfile import ZipFile
 import pytest
 
 import gasgi
-from gasgi.extensions import expected_names
+from gasgi.compiled import expected_names
 from tests.packaging.conftest import ROOT, SUFFIX, copy_build_files, run
 
 # One process builds the wheel and runs them all.
 pytestmark = pytest.mark.xdist_group("wheel")
 
+PACKAGE = ROOT / "src/gasgi"
 SOURCE_NAMES = {
-    path.name for path in (ROOT / "src/gasgi").iterdir() if path.suffix in (".py", ".pyx", ".pxd", ".typed")
+    str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*") if path.suffix in (".py", ".pyx", ".pxd", ".typed")
 }
-SHOW = "from gasgi.extensions import implementation; import gasgi._accel; print(sorted(set(implementation().values())))"
+SHOW = "from gasgi.compiled import implementation; import gasgi._accel; print(sorted(set(implementation().values())))"
 
 
 def ask(installed, mode, *options):
@@ -32,7 +33,7 @@ def ask(installed, mode, *options):
 def test_wheel_carries_sources_and_compiled_modules(wheel):
     with ZipFile(wheel) as archive:
         names = {name.removeprefix("gasgi/") for name in archive.namelist() if name.startswith("gasgi/")}
-    assert names == SOURCE_NAMES | {name + SUFFIX for name in expected_names(ROOT / "src/gasgi")}
+    assert names == SOURCE_NAMES | {name.replace(".", "/") + SUFFIX for name in expected_names(PACKAGE)}
 
 
 def test_wheel_is_named_and_numbered_as_the_package(wheel):
@@ -74,7 +75,10 @@ def test_runs_compiled(installed, mode):
 def test_off_imports_sources_only(installed):
     files = "[module.__file__ for name, module in sys.modules.items() if name.startswith('gasgi')]"
     asked = run(
-        *("-c", f"{SHOW}\nimport sys, gasgi.worker\nprint([name for name in {files} if not name.endswith('.py')])"),
+        *(
+            "-c",
+            f"{SHOW}\nimport sys, gasgi.worker.process\nprint([name for name in {files} if not name.endswith('.py')])",
+        ),
         cwd=installed,
         GASGI_EXTENSIONS="off",
         PYTHONPATH=str(installed),
@@ -82,14 +86,14 @@ def test_off_imports_sources_only(installed):
     assert asked.stdout == "['pure']\n[]\n", asked.stderr
 
 
-@pytest.mark.parametrize("name", ["_parser", "runtime"])
+@pytest.mark.parametrize("name", ["_parser", "serving.runtime"])
 @pytest.mark.parametrize("mode", ["auto", "require"])
 def test_a_broken_compiled_module_is_an_error(installed, name, mode):
-    (installed / "gasgi" / (name + SUFFIX)).write_bytes(b"no shared object")
+    (installed / "gasgi" / (name.replace(".", "/") + SUFFIX)).write_bytes(b"no shared object")
     asked = run("-c", f"import gasgi.{name}", cwd=installed, GASGI_EXTENSIONS=mode, PYTHONPATH=str(installed))
     assert asked.returncode == 1
     assert "ImportError" in asked.stderr
-    assert name + SUFFIX in asked.stderr
+    assert name.rpartition(".")[2] + SUFFIX in asked.stderr
 
 
 def test_the_report_names_a_broken_compiled_module(installed):
@@ -101,26 +105,26 @@ def test_the_report_names_a_broken_compiled_module(installed):
 
 
 def test_off_does_not_mind_a_broken_compiled_module(installed):
-    (installed / "gasgi" / ("runtime" + SUFFIX)).write_bytes(b"no shared object")
+    (installed / "gasgi" / "serving" / ("runtime" + SUFFIX)).write_bytes(b"no shared object")
     assert ask(installed, "off").stdout == "['pure']\n"
 
 
 def test_require_without_one_compiled_module_fails_and_says_what_to_do(installed):
-    (installed / "gasgi" / ("runtime" + SUFFIX)).unlink()
+    (installed / "gasgi" / "serving" / ("runtime" + SUFFIX)).unlink()
     asked = ask(installed, "require")
     assert asked.returncode == 1
-    assert "not compiled for this Python: runtime. Install a wheel for this platform" in asked.stderr
+    assert "not compiled for this Python: serving.runtime. Install a wheel for this platform" in asked.stderr
 
 
 def test_auto_without_one_compiled_module_runs_pure_throughout_and_warns(installed):
-    (installed / "gasgi" / ("runtime" + SUFFIX)).unlink()
+    (installed / "gasgi" / "serving" / ("runtime" + SUFFIX)).unlink()
     asked = ask(installed, "auto")
     assert asked.stdout == "['pure']\n"
-    assert "RuntimeWarning: gasgi runs its pure version: not compiled for this Python: runtime." in asked.stderr
+    assert "RuntimeWarning: gasgi runs its pure version: not compiled for this Python: serving.runtime." in asked.stderr
 
 
 def test_auto_without_any_compiled_module_runs_pure_quietly(installed):
-    for path in (installed / "gasgi").glob("*" + SUFFIX):
+    for path in (installed / "gasgi").rglob("*" + SUFFIX):
         path.unlink()
     asked: subprocess.CompletedProcess[str] = ask(installed, "auto", "-W", "error")
     assert asked.stdout == "['pure']\n", asked.stderr

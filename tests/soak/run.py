@@ -24,7 +24,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from gasgi.extensions import IS_COMPILED
+from gasgi.compiled import IS_COMPILED
 from tests.support.frames import FIN, PING, TEXT, client_frame
 from tests.support.gunicorn import Gunicorn, start_gunicorn
 from tests.support.memory import pss_bytes, settled_pss_bytes

@@ -7,8 +7,8 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any
 
-from gasgi.http_connection import HttpConnection
-from gasgi.runtime import Runtime
+from gasgi.http1.connection import HttpConnection
+from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
 from tests.support.fakes import FakeTransport, RecordingLog
 

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from gasgi import loops
-from gasgi.runtime import Runtime
-from gasgi.server import Server
+from gasgi.asgi.tls_info import TlsInfo
+from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
-from gasgi.tls_info import TlsInfo
+from gasgi.worker import loops as loops
+from gasgi.worker.server import Server
 from tests.support.fakes import RecordingLog
 
 __all__ = ["LOOPS", "Served", "on_loop", "serve"]

@@ -7,11 +7,11 @@ from collections.abc import Awaitable
 from types import TracebackType
 from typing import Any
 
-from gasgi.runtime import Runtime
-from gasgi.scope import scope_template, websocket_scope
+from gasgi.asgi.scope import scope_template, websocket_scope
+from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
-from gasgi.ws_connection import WebSocketConnection
-from gasgi.ws_handshake import read_handshake
+from gasgi.websocket.connection import WebSocketConnection
+from gasgi.websocket.handshake import read_handshake
 from tests.support.fakes import FakeTransport, RecordingLog
 from tests.support.frames import Frame, read_frames
 from tests.support.heads import make_head

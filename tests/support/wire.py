@@ -7,8 +7,8 @@ from types import ModuleType
 from typing import Any
 
 from gasgi.errors import RequestError
-from gasgi.message_body import ChunkedBody, LengthBody
-from gasgi.request_rules import HeadLimits
+from gasgi.head_rules import HeadLimits
+from gasgi.http1.body import ChunkedBody, LengthBody
 
 HEAD_ATTRIBUTES = (
     "method",

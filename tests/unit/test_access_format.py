@@ -12,8 +12,8 @@ from gunicorn.glogging import Logger, SafeAtoms
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gasgi.access_format import AccessFormat
-from gasgi.gunicorn_view import RequestView, ResponseView
+from gasgi.reporting.access_format import AccessFormat
+from gasgi.reporting.gunicorn_view import RequestView, ResponseView
 from tests.support.fake_head import FakeHead
 
 NOON = "[22/Apr/2026:12:00:00 +0000]"

@@ -14,8 +14,8 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from gasgi.access_log import AccessLog
-from gasgi.gunicorn_view import RequestView, ResponseView
+from gasgi.reporting.access_log import AccessLog
+from gasgi.reporting.gunicorn_view import RequestView, ResponseView
 from tests.support.fake_head import FakeHead
 
 REQUEST = RequestView(FakeHead(b"/a?b=1", [(b"user-agent", b'x"y')]), ("192.0.2.1", 50000), ("192.0.2.2", 8000), "http")

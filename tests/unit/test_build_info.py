@@ -6,9 +6,9 @@ import re
 import pytest
 
 import gasgi
-from gasgi import extensions
+from gasgi import compiled as extensions
 from gasgi.__main__ import main
-from gasgi.build_info import one_line, report
+from gasgi.worker.build_info import one_line, report
 
 
 def test_one_line_names_the_version_the_implementation_and_the_loop_that_runs():
@@ -34,7 +34,7 @@ def test_report_lists_each_module_under_its_implementation():
 
 
 def test_says_that_a_library_is_not_installed(monkeypatch):
-    monkeypatch.setattr("gasgi.build_info.LIBRARIES", ("no-such-library",))
+    monkeypatch.setattr("gasgi.worker.build_info.LIBRARIES", ("no-such-library",))
     assert re.search(r"^no-such-library +not installed$", report(), re.MULTILINE)
 
 

@@ -6,9 +6,9 @@ import gc
 
 import pytest
 
-from gasgi import collector as module
-from gasgi.collector import freeze_collector, raise_collector_threshold
 from gasgi.settings import Settings
+from gasgi.worker import collector as module
+from gasgi.worker.collector import freeze_collector, raise_collector_threshold
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gasgi.gunicorn_view import RequestView, ResponseView
+from gasgi.reporting.gunicorn_view import RequestView, ResponseView
 from tests.support.fake_head import FakeHead
 
 HEAD = FakeHead(

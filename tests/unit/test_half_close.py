@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gasgi.half_close import may_still_read, shut_on_purpose
+from gasgi.serving.half_close import may_still_read, shut_on_purpose
 from tests.support.gunicorn import wait_until
 
 Pair = tuple[socket.socket, socket.socket]

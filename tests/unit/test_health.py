@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gasgi.health import Health
-from gasgi.runtime import Runtime
+from gasgi.asgi.websocket import WebSocketSession
+from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
-from gasgi.ws_session import WebSocketSession
+from gasgi.worker.health import Health
 from tests.support.fakes import RecordingLog
 
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from gasgi.asgi.lifespan import Lifespan, LifespanFailed
 from gasgi.errors import ASGIMisuse
-from gasgi.lifespan import Lifespan, LifespanFailed
 from tests.support.fakes import RecordingLog
 
 

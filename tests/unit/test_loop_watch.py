@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gasgi.loop_watch import LoopWatch
+from gasgi.worker.loop_watch import LoopWatch
 from tests.support.fakes import RecordingLog
 
 LIMIT_S = 0.1

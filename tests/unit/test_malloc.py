@@ -9,12 +9,12 @@ import sysconfig
 
 import pytest
 
-from gasgi.malloc import keep_freed_memory
+from gasgi.worker.malloc import keep_freed_memory
 
 # Counts the page faults of buying and freeing 256 KiB again and again, in a process of its own.
 COUNT_FAULTS = """
 import resource, sys
-from gasgi.malloc import keep_freed_memory
+from gasgi.worker.malloc import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory({})
 for warm in range(10):

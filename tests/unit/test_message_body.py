@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gasgi.errors import RequestError
-from gasgi.message_body import ChunkedBody, LengthBody
+from gasgi.http1.body import ChunkedBody, LengthBody
 from tests.support.wire import split_everywhere
 
 NEXT = b"GET /next"

@@ -11,9 +11,9 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.instrument.statsd import Statsd
 
-from gasgi.observer import Observer, make_observer
-from gasgi.proxy_protocol import ProxyInfo
-from gasgi.statsd import make_gauges
+from gasgi.proxy.protocol import ProxyInfo
+from gasgi.reporting.observer import Observer, make_observer
+from gasgi.reporting.statsd import make_gauges
 from tests.support.fake_head import FakeHead
 from tests.support.fakes import RecordingLog
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gasgi.errors import RequestError, SettingError
-from gasgi.proxy import Forwarded, ProxyPolicy, TrustedPeers
+from gasgi.proxy.policy import Forwarded, ProxyPolicy, TrustedPeers
 from gasgi.settings import Settings
 from tests.support.fake_head import FakeHead
 

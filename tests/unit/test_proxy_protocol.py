@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gasgi.errors import RequestError
-from gasgi.proxy_protocol import LONGEST_V2, SIGNATURE_V2, ProxyInfo, ProxyProtocolDecoder
+from gasgi.proxy.protocol import LONGEST_V2, SIGNATURE_V2, ProxyInfo, ProxyProtocolDecoder
 
 V4 = ("203.0.113.7", 56324), ("192.0.2.2", 443)
 V6 = ("2001:db8::7", 56324), ("2001:db8::2", 443)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from gasgi.errors import RequestError
-from gasgi.proxy_socket import receive_proxy_header
+from gasgi.proxy.socket import receive_proxy_header
 
 HEADER = b"PROXY TCP4 203.0.113.7 192.0.2.2 56324 443\r\n"
 CLIENT = ("203.0.113.7", 56324)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from gasgi.http_connection import HttpConnection
-from gasgi.runtime import Runtime
-from gasgi.server import ACCEPT_BATCH, CONNECTIONS_PER_ACCEPT, Server
+from gasgi.http1.connection import HttpConnection
+from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
+from gasgi.worker.server import ACCEPT_BATCH, CONNECTIONS_PER_ACCEPT, Server
 from tests.support.fakes import FakeTransport, RecordingLog
 
 

@@ -242,5 +242,5 @@ def test_rendered_settings_show_name_value_and_source():
 
 
 def test_messages_name_settings_that_exist():
-    text = "\n".join(path.read_text() for path in Path(gasgi.__file__).parent.glob("*.py*"))
+    text = "\n".join(path.read_text() for path in Path(gasgi.__file__).parent.rglob("*.py*"))
     assert set(re.findall(r"\bgasgi_[a-z_]*[a-z]\b", text)) - OWN_SETTINGS.keys() == set()

@@ -8,8 +8,8 @@ import zlib
 import pytest
 
 from gasgi.errors import FrameError
-from gasgi.ws_deflate import DeflateAgreement, Deflater, Inflater, agree_on_deflate
-from gasgi.ws_handshake import read_extensions
+from gasgi.websocket.deflate import DeflateAgreement, Deflater, Inflater, agree_on_deflate
+from gasgi.websocket.handshake import read_extensions
 
 NOISE = random.Random(7692).randbytes(200_000)
 MESSAGES = [b"", b"a", b"hello " * 50, b"hello " * 51, NOISE[:5000], NOISE, b"x" * 300_000]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gasgi.errors import FrameError
-from gasgi.ws_deflate import DeflateAgreement, Inflater
-from gasgi.ws_frames import FrameDecoder
+from gasgi.websocket.deflate import DeflateAgreement, Inflater
+from gasgi.websocket.frames import FrameDecoder
 from tests.support.frames import BINARY, CLOSE, FIN, PING, RSV1, TEXT, client_frame, close_payload
 from tests.support.wire import split_everywhere
 from tests.unit.test_ws_frames import LIMIT, Found, compress

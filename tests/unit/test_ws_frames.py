@@ -7,9 +7,10 @@ import zlib
 
 import pytest
 
+from gasgi.close_codes import is_sendable
 from gasgi.errors import FrameError
-from gasgi.ws_deflate import DeflateAgreement, Inflater
-from gasgi.ws_frames import FrameDecoder, Opcode, encode_close, is_sendable_close_code
+from gasgi.websocket.deflate import DeflateAgreement, Inflater
+from gasgi.websocket.frames import FrameDecoder, Opcode, encode_close
 from tests.support.frames import (
     BINARY,
     CLOSE,
@@ -269,13 +270,13 @@ BAD_CODES = [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535
 @pytest.mark.parametrize("code", GOOD_CODES)
 def test_reads_valid_close_codes(code: int) -> None:
     check(client_frame(FIN | CLOSE, close_payload(code, "é")), [(CLOSE, "é"), (code, "close code")])
-    assert is_sendable_close_code(code)
+    assert is_sendable(code)
 
 
 @pytest.mark.parametrize("code", BAD_CODES)
 def test_refuses_invalid_close_codes(code: int) -> None:
     check(client_frame(FIN | CLOSE, close_payload(code)), [], 1002)
-    assert not is_sendable_close_code(code)
+    assert not is_sendable(code)
 
 
 def test_refuses_a_close_frame_of_one_byte() -> None:

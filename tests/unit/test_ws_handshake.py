@@ -9,7 +9,7 @@ import pytest
 
 from gasgi.errors import ASGIMisuse, RequestError
 from gasgi.settings import Settings
-from gasgi.ws_handshake import Handshake, accept_key, encode_accept, read_extensions, read_handshake
+from gasgi.websocket.handshake import Handshake, accept_key, encode_accept, read_extensions, read_handshake
 from tests.support.heads import make_head
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455, 1.3

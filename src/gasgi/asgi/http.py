@@ -1,0 +1,378 @@
+"""One request and its response: the ASGI ``receive`` and ``send``, and the task that runs the app.
+
+Knows the ASGI rules and nothing of framing: the request's body arrives through ``feed_body`` and ``end_body``, the
+response leaves through an HttpStream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Coroutine, Mapping
+from typing import Any
+
+from gasgi.asgi.awaitables import DONE
+from gasgi.asgi.stream import HttpStream
+from gasgi.errors import ASGIMisuse, ClientDisconnected, comes_from_departure
+from gasgi.serving.runtime import Runtime
+
+__all__ = ["HttpExchange"]
+
+# How far the response is. Who moves it:
+#   NOT_STARTED --http.response.start--> HEAD_HELD --first body--> STREAMING --last body--> COMPLETE
+#   HEAD_HELD, STREAMING --a file--> SENDING_FILE --it is sent--> STREAMING
+#   STREAMING, SENDING_FILE --last body, trailers announced--> TRAILERS --last trailers--> COMPLETE
+#   any --the app failed, or the client left and the app has ended--> COMPLETE
+NOT_STARTED = 0
+HEAD_HELD = 1
+STREAMING = 2
+SENDING_FILE = 3
+TRAILERS = 4
+COMPLETE = 5
+
+_EVENTS = (
+    "http.response.start, http.response.body, http.response.trailers, http.response.pathsend, "
+    "http.response.zerocopysend, http.response.early_hint"
+)
+
+
+class HttpExchange:
+    """Made for one request; ``start`` runs the app in a task of its own."""
+
+    def __init__(self, runtime: Runtime, stream: HttpStream, scope: dict[str, Any], has_body: bool) -> None:
+        # Fixed for the request
+        self._runtime = runtime
+        self._stream = stream
+        self._scope: dict[str, Any] | None = scope
+        self._task: asyncio.Task[None] | None = None
+        self._has_started = False
+        self.is_running = True
+
+        # The request's body
+        self._pieces: list[bytes] | None = None
+        self.buffered = 0  # bytes in _pieces
+        self._is_body_ended = not has_body
+        self._is_body_delivered = False
+
+        # The response
+        self._state = NOT_STARTED
+        self._has_trailers = False
+
+        # The client
+        self.is_client_gone = False
+        self.has_failed = False  # with an exception of its own
+        self._was_cancelled_by_server = False
+        self._waiters: list[asyncio.Future[None]] | None = None
+
+    # What the stream calls
+
+    def feed_body(self, data: bytes) -> None:
+        """Take a piece of the request's body."""
+        if self._state == COMPLETE:
+            return
+        if self._pieces is None:
+            self._pieces = [data]
+        else:
+            self._pieces.append(data)
+        self.buffered += len(data)
+        if self._waiters is not None:
+            self._wake()
+
+    def end_body(self) -> None:
+        """The request's body is whole."""
+        self._is_body_ended = True
+        if self._waiters is not None:
+            self._wake()
+
+    def disconnect(self) -> None:
+        """The client left: wake ``receive`` with http.disconnect; ``send`` raises once the stream says so."""
+        self.is_client_gone = True
+        if self._waiters is not None:
+            self._wake()
+
+    def cancel(self) -> None:
+        """Cancel the app's task: its client left, or the worker has no time left."""
+        if self._task is not None:
+            self._was_cancelled_by_server = True
+            # A task that is cancelled before its first step never enters run(), which is to tell the end of it.
+            if self._has_started:
+                self._task.cancel()
+
+    def sweep(self) -> None:
+        """End what others cancelled before the first step: ``run``, which would tell the end of it, was never entered.
+
+        An app that cancels all that ``asyncio.all_tasks()`` names does that to the requests which came last.
+        """
+        if self._task is not None and self._task.done():
+            self._runtime.turns.unstarted -= 1
+            self._log_cancellation()
+            self._end()
+
+    def complete(self) -> None:
+        """The stream has the whole response, or gave up on it: later events are ignored."""
+        self._state = COMPLETE
+        self._pieces = None
+        self.buffered = 0
+        if self._waiters is not None:
+            self._wake()
+
+    def start(self) -> None:
+        """Run the app in a task of its own, from the next turn of the loop on."""
+        self._runtime.turns.unstarted += 1
+        task = self._runtime.spawn(self.run())
+        if self.is_running:
+            self._task = task
+            self._runtime.exchanges.add(self)
+
+    async def run(self) -> None:
+        """Run the app; answer for it when it fails or falls silent."""
+        self._runtime.turns.unstarted -= 1
+        self._has_started = True
+        if self._was_cancelled_by_server:
+            self._end()
+            return
+        try:
+            await self._runtime.app(self._scope, self.receive, self.send)  # type: ignore[arg-type]
+            if self._state != COMPLETE and not self.is_client_gone and not self._was_cancelled_by_server:
+                self._runtime.log.error("ASGI app returned without completing the response to %s", self._describe())
+        except asyncio.CancelledError:
+            self._log_cancellation()
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as exc:
+            # SystemExit too: one request must not end a worker that serves others.
+            if not (self.is_client_gone and comes_from_departure(exc)):
+                self.has_failed = True
+                self._runtime.log.exception("Exception in ASGI app during %s", self._describe())
+        finally:
+            self._end()
+
+    # The application's side
+
+    async def receive(self) -> dict[str, Any]:
+        """ASGI receive: http.request until the body is delivered, then http.disconnect, as often as it is asked for."""
+        # Nothing is taken before the first step, and the state is read again after each wait: a receive() that is
+        # cancelled takes nothing with it.
+        while True:
+            message = self._next_message()
+            if message is not None:
+                return message
+            if not self._is_body_ended:
+                self._stream.want_body()
+            waiter = self._runtime.loop.create_future()
+            if self._waiters is None:
+                self._waiters = []
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            except BaseException:
+                # Starlette's is_disconnected() cancels one receive() after the other.
+                if self._waiters is not None and waiter in self._waiters:
+                    self._waiters.remove(waiter)
+                raise
+
+    def send(self, message: dict[str, Any]) -> Awaitable[None]:
+        """ASGI send; raise ASGIMisuse for an event that is not allowed now, ClientDisconnected when the client left."""
+        if type(message) is not dict:
+            message = _checked_event(message)
+        kind = message.get("type")
+        if kind == "http.response.body":
+            return self._send_body(message)
+        if kind == "http.response.start":
+            return self._send_start(message)
+        return self._send_other(kind, message)
+
+    # Helpers
+
+    def _next_message(self) -> dict[str, Any] | None:
+        if self._state == COMPLETE:
+            return {"type": "http.disconnect"}
+        if self._is_body_ended:
+            # A client may shut its side once it has sent the request: a whole body comes before http.disconnect.
+            if not self._is_body_delivered:
+                return self._take_body()
+            return {"type": "http.disconnect"} if self.is_client_gone else None
+        if self.is_client_gone:
+            return {"type": "http.disconnect"}
+        return self._take_body() if self._pieces is not None else None
+
+    def _take_body(self) -> dict[str, Any]:
+        pieces, self._pieces = self._pieces, None
+        buffered, self.buffered = self.buffered, 0
+        self._is_body_delivered = self._is_body_ended
+        if pieces is None:
+            body = b""
+        elif len(pieces) == 1:
+            body = pieces[0]
+        else:
+            body = b"".join(pieces)
+        if buffered and not self._is_body_ended:
+            self._stream.want_body()
+        return {"type": "http.request", "body": body, "more_body": not self._is_body_ended}
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, None
+        if waiters is not None:
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def _send_start(self, message: dict[str, Any]) -> Awaitable[None]:
+        if self._state != NOT_STARTED:
+            return self._out_of_turn("http.response.start")
+        status = message.get("status")
+        if type(status) is not int:
+            status = _checked_status(status)
+        headers = message.get("headers")
+        self._has_trailers = bool(message.get("trailers", False))
+        self._stream.prepare_head(status, () if headers is None else headers, self._has_trailers)
+        self._state = HEAD_HELD
+        return DONE
+
+    def _send_body(self, message: dict[str, Any]) -> Awaitable[None]:
+        if self._state != HEAD_HELD and self._state != STREAMING:
+            return self._out_of_turn("http.response.body")
+        body = message.get("body", b"")
+        if type(body) is not bytes:
+            body = _checked_body(body)
+        if message.get("more_body", False):
+            result = self._stream.send_body(body, True)
+            self._state = STREAMING
+        elif self._has_trailers:
+            result = self._stream.send_body(body, True)
+            self._state = TRAILERS
+        else:
+            result = self._stream.send_body(body, False)
+        return result
+
+    def _send_other(self, kind: object, message: dict[str, Any]) -> Awaitable[None]:
+        stream = self._stream
+        if isinstance(kind, str):
+            kind = str.__str__(kind)  # of a subclass, such as an enumeration's, its text
+            if self._state == COMPLETE and kind.startswith("http.response."):
+                return self._out_of_turn(kind)
+        if kind == "http.response.pathsend":
+            path = message.get("path")
+            if not isinstance(path, str):
+                raise ASGIMisuse(f"http.response.pathsend needs 'path' as a str, not {path!r}")
+            return self._send_file(kind, path, None, None, False)
+        if kind == "http.response.zerocopysend":
+            file = message.get("file")
+            if not _has_descriptor(file):
+                raise ASGIMisuse(f"http.response.zerocopysend needs 'file' as a file with a descriptor, not {file!r}")
+            return self._send_file(
+                kind,
+                file,
+                message.get("offset"),
+                message.get("count"),
+                bool(message.get("more_body", False)),
+            )
+        if kind == "http.response.trailers":
+            if self._state != TRAILERS:
+                return self._out_of_turn(kind)
+            more = bool(message.get("more_trailers", False))
+            headers = message.get("headers")
+            return stream.send_trailers(() if headers is None else headers, more)
+        if kind == "http.response.early_hint":
+            links = message.get("links", ())
+            if self._state == STREAMING:
+                return DONE  # allowed, but nothing can go before a head that is sent
+            if self._state > STREAMING:
+                return self._out_of_turn(kind)
+            return stream.send_informational(103, [(b"link", link) for link in links])
+        if kind == "http.response.informational":
+            # gunicorn's own worker has this message; apps written for it keep working.
+            if self._state > HEAD_HELD:
+                return self._out_of_turn(kind)
+            status = _checked_status(message.get("status"))
+            if not 102 <= status <= 199:
+                raise ASGIMisuse(f"http.response.informational takes a status from 102 to 199, not {status}")
+            headers = message.get("headers")
+            return stream.send_informational(status, () if headers is None else headers)
+        raise ASGIMisuse(f"unknown ASGI event {kind!r}; an HTTP response takes {_EVENTS}")
+
+    def _send_file(self, kind: str, file: Any, offset: int | None, count: int | None, more: bool) -> Awaitable[None]:
+        if self._state != HEAD_HELD and self._state != STREAMING:
+            return self._out_of_turn(kind)
+        for name, value in (("offset", offset), ("count", count)):
+            if value is not None and (type(value) is not int or value < 0):
+                raise ASGIMisuse(f"{kind} needs '{name}' as a number of bytes, not {value!r}")
+        awaitable = self._stream.send_file(file, offset, count, more or self._has_trailers)
+        return self._finish_file(kind, awaitable, self._state, more)
+
+    async def _finish_file(self, kind: str, awaitable: Coroutine[Any, Any, None], before: int, more: bool) -> None:
+        """Let nothing else be sent while a file is on its way."""
+        if self._state == SENDING_FILE:
+            awaitable.close()
+            self._out_of_turn(kind)
+        if self._state != COMPLETE:  # the app may have ended before this began
+            self._state = SENDING_FILE
+        try:
+            await awaitable
+        except BaseException:
+            if self._state == SENDING_FILE:
+                self._state = before
+            raise
+        if self._state == SENDING_FILE:
+            self._state = STREAMING if more else TRAILERS
+
+    def _out_of_turn(self, kind: str) -> Awaitable[None]:
+        """An event in the wrong state: ignored after the end, an error before it (ASGI HTTP, "Disconnected client")."""
+        if self._state == COMPLETE:
+            if self.is_client_gone:
+                raise ClientDisconnected("the client left before the answer was sent")
+            return DONE
+        if self._state == NOT_STARTED:
+            raise ASGIMisuse(f"{kind} was sent before http.response.start")
+        if self._state == SENDING_FILE:
+            raise ASGIMisuse(f"{kind} was sent before the file sent last had been awaited")
+        if self._state == TRAILERS:
+            raise ASGIMisuse(f"{kind} was sent where http.response.trailers is due")
+        raise ASGIMisuse(f"{kind} was sent after http.response.start" if kind.endswith("start") else f"{kind} is late")
+
+    def _log_cancellation(self) -> None:
+        if not self._was_cancelled_by_server:
+            self._runtime.log.error("ASGI app was cancelled from within during %s", self._describe())
+
+    def _end(self) -> None:
+        """The task is over: let go of everything, so that nothing waits for the collector."""
+        self.is_running = False
+        self._runtime.exchanges.discard(self)
+        if self._state != COMPLETE:
+            self._state = COMPLETE
+            self._stream.fail()
+        self._stream.exchange_ended()
+        self._scope = None
+        self._pieces = None
+        self._task = None
+
+    def _describe(self) -> str:
+        scope = self._scope
+        return "a request" if scope is None else f"{scope['method']} {scope['path']}"
+
+
+def _checked_event(message: Any) -> dict[str, Any]:
+    if isinstance(message, Mapping):
+        return dict(message)
+    raise ASGIMisuse(f"an ASGI event is a dict, not {message!r}")
+
+
+def _has_descriptor(file: Any) -> bool:
+    if isinstance(file, int):
+        return file >= 0 and not isinstance(file, bool)
+    try:
+        return isinstance(file.fileno(), int)
+    except (AttributeError, OSError, ValueError):  # io.BytesIO has a fileno() that raises
+        return False
+
+
+def _checked_status(status: Any) -> int:
+    # bool is an int to Python and a mistake here; IntEnum (http.HTTPStatus) is what frameworks send.
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise ASGIMisuse(f"http.response.start needs 'status' as an int, not {status!r}")
+    return int(status)
+
+
+def _checked_body(body: Any) -> bytes:
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body)
+    raise ASGIMisuse(f"http.response.body needs 'body' as bytes, not {type(body).__name__}")

@@ -1,0 +1,157 @@
+"""The ASGI lifespan conversation (lifespan 2.0): startup before the first connection, shutdown after the last."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import Any
+
+from gasgi.errors import ASGIMisuse
+from gasgi.serving.runtime import Log
+from gasgi.types import ASGIApp, Message
+
+__all__ = ["Lifespan", "LifespanFailed"]
+
+# Who moves the state:
+#   STARTING --startup.complete--> RUNNING --shutdown sent--> STOPPING --shutdown.complete, shutdown.failed--> ENDED
+#   STARTING --startup.failed, or the app returned or raised--> ENDED
+STARTING, RUNNING, STOPPING, ENDED = range(4)
+
+ABANDON_S = 0.5  # what a cancelled call gets for its finally-blocks
+
+
+class LifespanFailed(Exception):
+    """The app said ``lifespan.startup.failed``, or failed under ``--asgi-lifespan on``; the text is the reason."""
+
+
+class Lifespan:
+    """One per worker. ``mode`` is "auto" (an app that raises at startup does without) or "on" (it stops the boot)."""
+
+    def __init__(self, app: ASGIApp, log: Log, mode: str) -> None:
+        self._app = app
+        self._log = log
+        self._mode = mode
+        self._state = STARTING
+        self._task: asyncio.Task[None] | None = None  # kept here: the loop itself only holds tasks weakly
+        self._was_startup_sent = False
+        self._was_shutdown_sent = False
+        self._asks_again = False  # for more behind lifespan.shutdown: an app that loops and does not return
+        # It has answered, too: nothing will come of waiting for its return. No task that the app could cancel.
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._wants_shutdown = asyncio.Event()
+        self._answered = asyncio.Event()
+        self._was_abandoned = False
+        self._failure: str | None = None
+        self.state: dict[str, Any] = {}
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the app completed its startup and takes part in the shutdown."""
+        return self._state == RUNNING
+
+    async def startup(self) -> None:
+        """Send lifespan.startup and wait for the answer, however long it takes. Raises LifespanFailed."""
+        self._task = asyncio.create_task(self._run(), name="gasgi-lifespan")
+        await self._answered.wait()
+        if self._failure is not None:
+            raise LifespanFailed(self._failure)
+
+    async def shutdown(self, timeout_s: float) -> None:
+        """Send lifespan.shutdown and let the app end within ``timeout_s``; what goes wrong is logged."""
+        if self._state != RUNNING or self._task is None:
+            return
+        self._state = STOPPING
+        self._wants_shutdown.set()
+        # Not for its answer: the app may have more to do behind it, as an async generator does.
+        give_up_at = time.monotonic() + timeout_s
+        left_s = timeout_s
+        while not self._task.done() and not self._over.done() and left_s >= 0:
+            # An app that cancels all tasks but its own cancels this wait too.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait((self._task, self._over), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            left_s = give_up_at - time.monotonic()
+        if self._task.done():
+            return
+        if not self._over.done():
+            self._log.error(
+                "ASGI lifespan shutdown took longer than %.1f s and was cut off (graceful_timeout)", timeout_s
+            )
+        await self.abandon()
+
+    async def abandon(self) -> None:
+        """Cancel the app's lifespan call and give it a moment for its finally-blocks."""
+        if self._task is not None and not self._task.done():
+            self._was_abandoned = True
+            self._task.cancel()
+            await asyncio.wait((self._task,), timeout=ABANDON_S)
+
+    async def _run(self) -> None:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+        try:
+            await self._app(scope, self._receive, self._send)
+        except asyncio.CancelledError:
+            if not self._was_abandoned:
+                self._on_exception("its lifespan was cancelled from within")
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except SystemExit as exc:
+            # Let through, gunicorn would start the worker anew for ever.
+            self._failure = self._failure or f"the app called sys.exit({exc.code!r})"
+        except BaseException as exc:
+            self._on_exception(f"{type(exc).__name__}: {exc}")
+        else:
+            self._on_return()
+        finally:
+            self._state = ENDED
+            self._answered.set()
+
+    def _on_exception(self, reason: str) -> None:
+        if self._state != STARTING:
+            self._log.exception("Exception in ASGI lifespan")
+        elif self._failure is None:
+            if self._mode == "on":
+                self._log.exception("Exception in ASGI lifespan startup")
+                self._failure = reason
+            else:
+                # ASGI lifespan 2.0, "Scope": an app that raises at this scope is served without it.
+                self._log.info("The app does without ASGI lifespan: %s (--asgi-lifespan auto)", reason)
+
+    def _on_return(self) -> None:
+        if self._state == STARTING and self._failure is None:
+            if self._mode == "on":
+                self._failure = "the app returned without lifespan.startup.complete"
+            else:
+                self._log.debug("The app does without ASGI lifespan: it returned (--asgi-lifespan auto)")
+
+    async def _receive(self) -> Message:
+        if not self._was_startup_sent:
+            self._was_startup_sent = True
+            return {"type": "lifespan.startup"}
+        await self._wants_shutdown.wait()
+        if not self._was_shutdown_sent:
+            self._was_shutdown_sent = True
+            return {"type": "lifespan.shutdown"}
+        self._asks_again = True
+        self._note_whether_over()
+        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]  # there is no more
+
+    async def _send(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "lifespan.startup.complete" and self._state == STARTING:
+            self._state = RUNNING
+        elif kind == "lifespan.startup.failed" and self._state == STARTING:
+            self._failure = str(message.get("message") or "the app gave no reason")
+        elif kind == "lifespan.shutdown.complete" and self._state == STOPPING:
+            self._state = ENDED
+        elif kind == "lifespan.shutdown.failed" and self._state == STOPPING:
+            self._state = ENDED
+            self._log.error("ASGI lifespan shutdown failed: %s", message.get("message") or "the app gave no reason")
+        else:
+            raise ASGIMisuse(f"ASGI event {kind!r} is unknown to the lifespan or not allowed now")
+        self._answered.set()
+        self._note_whether_over()
+
+    def _note_whether_over(self) -> None:
+        if self._asks_again and self._state == ENDED and not self._over.done():
+            self._over.set_result(None)

@@ -1,0 +1,450 @@
+"""One upgraded connection: bytes in, bytes out, closing handshake and deadlines of a WebSocket (RFC 6455, 5.5 and 7).
+
+With ws_writer, its writing half, the only WebSocket code that touches the transport. The app is the session's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from gasgi._accel import encode_chunk, encode_frame, encode_response_head
+from gasgi.asgi.awaitables import DONE
+from gasgi.asgi.websocket import WebSocketSession
+from gasgi.errors import FrameError
+from gasgi.proxy.protocol import ProxyInfo
+from gasgi.serving.flow import resume_reading
+from gasgi.websocket.deflate import Inflater
+from gasgi.websocket.frames import FrameDecoder, Opcode, encode_close
+from gasgi.websocket.handshake import Handshake, encode_accept
+from gasgi.websocket.writer import WebSocketWriter
+
+if TYPE_CHECKING:
+    from gasgi._accel import RequestHead
+    from gasgi.serving.runtime import Runtime
+    from gasgi.types import Headers, Scope
+
+__all__ = ["ConnectionState", "WebSocketConnection"]
+
+
+class ConnectionState(IntEnum):
+    """Who moves it.
+
+    HANDSHAKE -accept()-> OPEN -close()-> CLOSE_SENT -close frame of the peer's-> ENDING -connection_lost-> LOST
+    HANDSHAKE -refuse(), the last deny_body()-> ENDING; OPEN -close frame, FrameError-> ENDING
+    """
+
+    HANDSHAKE = 0
+    OPEN = 1
+    CLOSE_SENT = 2
+    ENDING = 3
+    LOST = 4
+
+
+# The same as C numbers in the compiled module.
+_HANDSHAKE = 0
+_OPEN = 1
+_CLOSE_SENT = 2
+_ENDING = 3
+_LOST = 4
+
+_FIN_PING = 0x89
+_FIN_PONG = 0x8A
+
+_ABNORMAL = 1006  # RFC 6455, 7.4.1: there was no close frame; never on the wire
+
+# How long what a failed peer still sends is read and dropped, so that it gets to see why (seconds).
+_LINGER_S = 2.0
+
+
+class WebSocketConnection(WebSocketWriter):
+    """The asyncio protocol of a connection from the end of the request head on."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        transport: asyncio.Transport,
+        head: RequestHead,
+        handshake: Handshake,
+        scope: Scope,
+        proxied: ProxyInfo | None = None,
+    ) -> None:
+        deflate = handshake.deflate
+        WebSocketWriter.__init__(self, runtime, transport, deflate)
+
+        # Fixed for the connection
+        self._head = head
+        self._handshake = handshake
+        self._scope = scope
+        self._proxied = proxied
+        self._session = WebSocketSession(runtime, self, scope)
+        self._decoder = FrameDecoder(
+            runtime.settings.websocket_max_message_bytes, None if deflate is None else Inflater(deflate)
+        )
+
+        self._state = _HANDSHAKE
+
+        # Reading
+        self._is_reading_paused = False
+        self._is_step_due = False  # the rest of a large message is inflated in the next turn of the loop
+        self._failure: FrameError | None = None  # the peer's; waits for the app to take what came before it
+
+        # Writing
+        self._late_pong: bytes | None = None  # the answer to the latest ping while the peer does not read
+        self._denial_head: bytes | None = None
+        self._denial_is_chunked = False
+        self._denial_room = -1  # what is left of the app's content-length; -1: chunked
+
+        # Deadlines (loop time, seconds)
+        self._heard_at = runtime.now
+        self._pinged_at = 0.0  # 0: no ping is unanswered
+        self._blocked_at = 0.0  # since when the peer does not read; 0: it does
+        self._end_by = 0.0
+        self._unsent = 0  # bytes the transport held when the deadline was set
+
+        # For the observer
+        self._view: Any = None
+        self._began_at = 0.0
+        self._status = 0
+        self._answer_fields: Headers = []
+
+    def start(self, leftover: bytes) -> None:
+        """Run the app; ``leftover`` is what came behind the request head. Call once, with the protocol set."""
+        runtime = self._runtime
+        if runtime.observer is not None:
+            scope = self._scope
+            self._began_at = runtime.loop.time()
+            self._view = runtime.observer.begin(
+                self._head, scope["client"], scope["server"], scope["scheme"], self._proxied
+            )
+        self._session.start()
+        if leftover:
+            self.data_received(leftover)
+
+    # --- asyncio ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Never called: the transport was made for the HTTP connection."""
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_at = self._runtime.now
+        self._pinged_at = 0.0  # whatever comes, the peer lives
+        if not self._out:
+            self._may_write_now = True
+        if self._state == _OPEN or self._state == _CLOSE_SENT:
+            self._decoder.feed(data)
+            if self._session.is_full:
+                self._pause_reading()
+            else:
+                self._decode()
+        elif self._state == _HANDSHAKE:
+            # RFC 6455, 4.1: a client waits for the answer. One that does not is read once it is accepted.
+            self._decoder.feed(data)
+            self._pause_reading()
+
+    def eof_received(self) -> bool:
+        if self._state == _OPEN or self._state == _HANDSHAKE:
+            self._tell_end(_ABNORMAL, "")
+            self._end()  # within its time, also when the client does not take what is unsent
+        return False
+
+    def pause_writing(self) -> None:
+        self._gate.pause()
+        self._blocked_at = self._runtime.now
+        self._unsent = self._transport.get_write_buffer_size()
+
+    def resume_writing(self) -> None:
+        self._gate.resume()
+        self._blocked_at = 0.0
+        # A ping would have waited behind what the client has only now taken.
+        self._heard_at = self._runtime.now
+        self._pinged_at = 0.0
+        if self._late_pong is not None:
+            pong, self._late_pong = self._late_pong, None
+            if self._state == _OPEN:
+                self._write(pong)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._state = _LOST
+        self._out.clear()
+        self._out_bytes = 0
+        self._gate.lost()
+        self._runtime.forget(self)
+        self._tell_end(_ABNORMAL, "")
+        self._report()
+        # The app may hold on to this for long; the buffers need not wait for it.
+        self._decoder.stop()
+        self._deflater = None
+
+    # --- the server ---
+
+    def sweep(self, now: float) -> None:
+        """Ping, find dead peers and end what has taken too long."""
+        settings = self._runtime.settings
+        state = self._state
+        if self._blocked_at and settings.write_timeout_s and now - self._blocked_at >= settings.write_timeout_s:
+            if self._has_taken_some():
+                self._blocked_at = now
+            else:
+                self._drop("the client did not read for too long")
+        elif self._failure is not None:
+            self._fail(self._failure)
+        elif state in (_CLOSE_SENT, _ENDING):
+            if now >= self._end_by:
+                if self._has_taken_some():
+                    self._end_within(settings.websocket_close_timeout_s)
+                else:
+                    self._transport.abort()
+        elif (
+            state == _OPEN and settings.websocket_ping_interval_s and not self._is_reading_paused and self._gate.is_open
+        ):
+            # While the app does not receive, pongs stay unread, and while the client does not read, pings stay unsent:
+            # that says nothing about the peer.
+            if self._pinged_at:
+                if settings.websocket_ping_timeout_s and now - self._pinged_at >= settings.websocket_ping_timeout_s:
+                    self._write(encode_close(1011, "ping timeout"))
+                    self._flush()
+                    self._drop("ping timeout")
+            elif now - self._heard_at >= settings.websocket_ping_interval_s:
+                self._pinged_at = now
+                self._write(encode_frame(_FIN_PING, b""))
+
+    def drain(self) -> None:
+        """Say goodbye with 1012 (service restart); to one the app has not answered, right after it has."""
+        if self._state == _OPEN:
+            self._session.disconnected(1012, "")
+            self.close(1012, "")
+
+    def abort(self) -> None:
+        """Cancel the app's task and drop the connection."""
+        self._session.cancel()
+        if self._state != _LOST:
+            self._drop("")
+
+    # --- the session's stream ---
+
+    def accept(self, subprotocol: str | None, headers: Headers) -> None:
+        runtime = self._runtime
+        answer = encode_accept(self._handshake, subprotocol, headers, runtime.server_field, runtime.date_field)
+        self._status = 101
+        self._answer_fields = [(name.lower(), value) for name, value in headers]
+        self._state = _OPEN
+        self._heard_at = runtime.now
+        self._write(answer)
+        self._sent_bytes = 0
+        if runtime.is_draining:
+            runtime.loop.call_soon(self.drain)
+        runtime.count_request()
+
+    def refuse(self, status: int) -> None:
+        if self._state != _HANDSHAKE:
+            return
+        self.deny_start(status, [(b"content-length", b"0")])
+        self.deny_body(b"", False)
+
+    def deny_start(self, status: int, headers: Headers) -> None:
+        runtime = self._runtime
+        head, length, _ = encode_response_head(status, headers, runtime.server_field, runtime.date_field)
+        has_body = status not in (204, 205, 304)
+        self._denial_is_chunked = has_body and length < 0
+        self._denial_room = length if has_body else 0
+        if self._denial_is_chunked:
+            head += b"transfer-encoding: chunked\r\n"
+        self._denial_head = head + b"connection: close\r\n\r\n"
+        self._status = status
+        self._answer_fields = [(name.lower(), value) for name, value in headers]
+
+    def deny_body(self, body: bytes, more: bool) -> Awaitable[None]:
+        if self._state != _HANDSHAKE:
+            return DONE
+        if self._denial_is_chunked:
+            data = encode_chunk(body)
+            if not more:
+                data += b"0\r\n\r\n"
+            self._sent_bytes += len(body)
+        else:
+            data = body[: self._denial_room]
+            self._denial_room -= len(data)
+            self._sent_bytes += len(data)
+        if self._denial_head is not None:
+            data = self._denial_head + data
+            self._denial_head = None
+        if data:
+            self._transport.write(data)
+        if not more:
+            self._runtime.count_request()
+            self._report()
+            if self._denial_room > 0:
+                self._transport.abort()  # RFC 9112, 8: shorter than its content-length must not pass for complete
+            else:
+                self._end()
+            return DONE
+        return self._gate.next_turn()
+
+    def deny_cut(self) -> None:
+        if self._denial_head is not None:
+            self._denial_head = None
+            self.refuse(500)
+        elif self._state == _HANDSHAKE:
+            self._transport.abort()
+
+    def close(self, code: int, reason: str) -> None:
+        if self._state != _OPEN:
+            return
+        self._write(encode_close(code, reason))
+        self._flush()
+        self._state = _CLOSE_SENT
+        self._end_within(self._runtime.settings.websocket_close_timeout_s)
+        # The peer's close frame may stand behind messages that nobody wants now.
+        self._decoder.discard()
+        self._decode()
+        self._resume_reading()
+
+    def resume_messages(self) -> None:
+        if self._state != _OPEN:
+            return
+        self._decode()
+        if not self._session.is_full:
+            self._resume_reading()
+
+    def messages_taken(self) -> None:
+        if self._failure is not None:
+            self._fail(self._failure)
+
+    # --- reading ---
+
+    def _decode(self) -> None:
+        """Deliver what has arrived until the session is full or a large message takes another turn of the loop."""
+        if self._is_step_due:
+            return
+        decoder = self._decoder
+        session = self._session
+        try:
+            while not session.is_full and decoder.advance():
+                if decoder.is_message:
+                    session.deliver(decoder.payload)
+                else:
+                    self._answer_control(decoder.opcode, decoder.payload)
+        except FrameError as exc:
+            if session.has_messages():
+                # What came before the error is the app's to answer; it is given until the next sweep.
+                self._failure = exc
+                session.wants_to_know = True
+            else:
+                self._fail(exc)
+        if decoder.is_inflating:
+            self._is_step_due = True
+            self._pause_reading()
+            self._runtime.loop.call_soon(self._decode_on)
+        elif session.is_full and decoder.holds_bytes():
+            # An end of the connection that is read now would overtake what the decoder holds.
+            self._pause_reading()
+
+    def _decode_on(self) -> None:
+        self._is_step_due = False
+        if self._state == _OPEN or self._state == _CLOSE_SENT:
+            self._decode()
+            if not self._session.is_full:
+                self._resume_reading()
+
+    def _answer_control(self, opcode: int, payload: Any) -> None:
+        if self._state != _OPEN:
+            if opcode == Opcode.CLOSE and self._state == _CLOSE_SENT:
+                self._end()
+        elif opcode == Opcode.PING:
+            pong = encode_frame(_FIN_PONG, payload)
+            if self._gate.is_open:
+                self._write(pong)
+            else:
+                # RFC 6455, 5.5.3: only the latest ping needs an answer, so a flood of them costs one frame.
+                self._late_pong = pong
+        elif opcode == Opcode.CLOSE:
+            code = self._tell_end(self._decoder.close_code, payload)
+            self._write(encode_close(code, ""))
+            self._end()
+
+    def _fail(self, error: FrameError) -> None:
+        """The peer broke the protocol: say so and end (RFC 6455, 7.1.7)."""
+        self._failure = None
+        if self._state == _CLOSE_SENT and error.close_code != 1009:
+            self._end()  # the rest of a message that is too big is read on, up to the client's close frame
+        if self._state != _OPEN:
+            return
+        self._session.disconnected(error.close_code, error.reason)
+        if error.close_code == 1009:
+            # The frames are in order, so the client gets to send the rest; behind nginx it would not see why otherwise.
+            self.close(1009, error.reason)
+            return
+        self._write(encode_close(error.close_code, error.reason))
+        self._flush()
+        self._resume_reading()
+        self._state = _ENDING
+        transport = self._transport
+        if transport.can_write_eof():
+            # Closing with unread bytes resets the connection, and the peer might never see the close frame.
+            self._end_within(_LINGER_S)
+            try:
+                transport.write_eof()
+            except OSError:
+                transport.abort()  # the client has reset the connection, and the loop has yet to say so
+        else:
+            self._end()
+
+    def _pause_reading(self) -> None:
+        if not self._is_reading_paused and not self._transport.is_closing():
+            self._is_reading_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._is_reading_paused and not self._is_step_due and not self._transport.is_closing():
+            self._is_reading_paused = False
+            self._heard_at = self._runtime.now
+            resume_reading(self._runtime.loop, self._transport)
+
+    # --- ending ---
+
+    def _is_open(self) -> bool:
+        return self._state == _OPEN
+
+    def _end(self) -> None:
+        """Close the connection once everything is written."""
+        self._flush()
+        self._state = _ENDING
+        self._end_within(self._runtime.settings.websocket_close_timeout_s)
+        self._transport.close()
+
+    def _end_within(self, seconds: float) -> None:
+        self._end_by = self._runtime.now + seconds
+        self._unsent = self._transport.get_write_buffer_size()
+        if self._blocked_at:
+            self._blocked_at = self._runtime.now
+
+    def _has_taken_some(self) -> bool:
+        """Whether the client has taken some of what waits for it since the deadline was set: slow, but reading."""
+        before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
+        return 0 < self._unsent < before
+
+    def _tell_end(self, code: int, reason: str) -> int:
+        """Tell the session how it ended and return the code; a message that was too big before it comes first."""
+        failure = self._failure
+        if failure is not None:
+            code, reason = failure.close_code, failure.reason
+        self._session.disconnected(code, reason)
+        return code
+
+    def _drop(self, reason: str) -> None:
+        """Give a dead peer up."""
+        self._session.disconnected(_ABNORMAL, reason)
+        self._state = _ENDING
+        self._transport.abort()
+
+    def _report(self) -> None:
+        """Tell the observer, once, how the request ended."""
+        if self._view is None:
+            return
+        view, self._view = self._view, None
+        duration_s = self._runtime.loop.time() - self._began_at
+        status = self._status or 499  # nginx's number for a client that left before the answer
+        self._runtime.observer.end(view, status, self._answer_fields, self._sent_bytes, duration_s)  # type: ignore[union-attr]

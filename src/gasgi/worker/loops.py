@@ -1,0 +1,65 @@
+"""Which event loop and which transports a worker uses, and where the loop's complaints go."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from gasgi.errors import SettingError
+
+if TYPE_CHECKING:
+    from gasgi.serving.runtime import Log
+
+__all__ = ["check_loop", "connector", "log_loop_errors", "loop_name", "new_loop"]
+
+
+def loop_name(setting: str) -> str:
+    """Return "uvloop" or "asyncio" for ``--asgi-loop``; auto takes uvloop where it is installed."""
+    if setting == "auto":
+        return "asyncio" if find_spec("uvloop") is None else "uvloop"
+    return setting
+
+
+def check_loop(setting: str) -> None:
+    """Raise SettingError when the loop that ``--asgi-loop`` names cannot be had."""
+    if setting == "uvloop" and find_spec("uvloop") is None:
+        raise SettingError("--asgi-loop uvloop: uvloop is not installed; install it or use --asgi-loop auto")
+
+
+def new_loop(setting: str) -> asyncio.AbstractEventLoop:
+    """Make the loop."""
+    if loop_name(setting) == "uvloop":
+        import uvloop
+
+        return uvloop.new_event_loop()
+    return asyncio.new_event_loop()
+
+
+def connector(loop: asyncio.AbstractEventLoop, is_tls: bool) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Return what puts a protocol on an accepted socket, with the signature of ``loop.connect_accepted_socket``.
+
+    aiofastnet's transports where it is installed, for TLS and for the stock loop; uvloop's own for plain TCP.
+    """
+    is_stock = isinstance(loop, asyncio.BaseEventLoop)
+    if (is_tls or is_stock) and find_spec("aiofastnet") is not None:
+        import aiofastnet
+
+        return functools.partial(aiofastnet.connect_accepted_socket, loop)
+    return loop.connect_accepted_socket
+
+
+def log_loop_errors(loop: asyncio.AbstractEventLoop, log: Log) -> None:
+    """Send what the loop reports to ``log``, each once; what a client caused is one line and no traceback."""
+
+    def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        exc = context.get("exception")
+        message = context.get("message") or "Unhandled exception in event loop"
+        if isinstance(exc, (OSError, asyncio.TimeoutError)) and ("transport" in context or "protocol" in context):
+            log.info("A connection broke: %s: %s", message, exc or type(exc).__name__)
+        else:
+            log.error("%s", message, exc_info=exc)
+
+    loop.set_exception_handler(handle)

@@ -1,0 +1,384 @@
+"""The worker class gunicorn is given; the only module besides cli that imports gunicorn.
+
+Boots a worker process, turns gunicorn's signals into events and ends the process in order: stop accepting, drain,
+lifespan.shutdown, exit before the arbiter's patience ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import os
+import signal
+import ssl
+import sys
+import threading
+import traceback
+from types import FrameType
+from typing import Any, ClassVar
+
+from gunicorn import sock as gunicorn_sock
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers import base
+
+from gasgi.asgi.asgi2 import single_callable
+from gasgi.asgi.failed_app import failed_app
+from gasgi.asgi.lifespan import Lifespan, LifespanFailed
+from gasgi.asgi.tls_info import TlsInfo
+from gasgi.errors import SettingError
+from gasgi.gunicorn_rules import check_gunicorn_settings
+from gasgi.proxy.policy import ProxyPolicy
+from gasgi.reporting.observer import make_observer
+from gasgi.reporting.statsd import make_gauges
+from gasgi.serving.runtime import Runtime
+from gasgi.settings import Settings, find_config_module
+from gasgi.worker import loops as loops
+from gasgi.worker.build_info import one_line
+from gasgi.worker.collector import freeze_collector, raise_collector_threshold
+from gasgi.worker.health import Health
+from gasgi.worker.malloc import keep_freed_memory
+from gasgi.worker.server import Server
+from gasgi.worker.thread_stacks import format_stacks, write_stacks_on_abort
+
+__all__ = ["Worker"]
+
+# How graceful_timeout is shared out: at its end the arbiter sends SIGKILL. Seconds; a tenth of it between these bounds.
+SHUTDOWN_S = (0.5, 3.0)  # at least, for lifespan.shutdown; it gets what the requests leave
+ABORT_S = (0.05, 1.0)  # for the finally-blocks of requests that were cut off
+EXIT_S = (0.05, 0.5)  # for the process to end
+# Told to hurry (SIGINT, SIGQUIT), or reloading: the arbiter, which allows two seconds after an earlier SIGTERM.
+QUICK_DRAIN_S = 0.5
+QUICK_STOP_S = 5.0
+QUICKER_STOP_S = 1.7
+LAST_HEARTBEAT = 0.8  # of gunicorn's timeout, for the end of the process behind the last heartbeat
+
+
+class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
+    """``gunicorn main:app --worker-class gasgi.Worker``."""
+
+    _warned: ClassVar[list[str]] = []
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Stop the boot at a setting that cannot be honoured; called once, in the master."""
+        config_module = find_config_module(cfg, sys.modules)
+        try:
+            ProxyPolicy(Settings.load(cfg, config_module, os.environ))
+            cls._warn(log, check_gunicorn_settings(cfg, config_module))
+            loops.check_loop(getattr(cfg, "asgi_loop", "auto"))
+            make_ssl_context(cfg)
+        except SettingError as exc:
+            # gunicorn prints a RuntimeError as "Error: …" and exits.
+            raise RuntimeError(str(exc)) from exc
+
+    @classmethod
+    def _warn(cls, log: Any, warnings: list[str]) -> None:
+        """Log what the master has not said yet: every worker is made there, and a reload may bring other settings."""
+        for warning in warnings:
+            if warning not in cls._warned:
+                log.warning("%s", warning)
+        cls._warned = warnings
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.alive: bool
+        self._refusal: SettingError | None = None
+        config_module = find_config_module(self.cfg, sys.modules)
+        try:
+            self.settings = Settings.load(self.cfg, config_module, os.environ)
+            self._warn(self.log, check_gunicorn_settings(self.cfg, config_module))
+        except SettingError as exc:
+            # This is the master, which would die of it when a reload (SIGHUP) brought the mistake.
+            self._refusal = exc
+        self._should_hurry = False
+        self._is_reloading = False
+        self._end_at = 0.0  # loop time at which the process has to be gone; 0: nobody has asked
+
+    def init_process(self) -> None:
+        """Make the loop, then let gunicorn do its part; does not return before the worker ends."""
+        keep_freed_memory(os.environ)
+        self._take_signals_while_booting()
+        try:
+            if self._refusal is not None:
+                raise self._refusal
+            # Before privileges are dropped: key and certificate may be readable by root alone.
+            self._ssl_context = make_ssl_context(self.cfg)
+            self._tls_info = self._make_tls_info()
+        except SettingError as exc:
+            self.log.error("%s", exc)
+            raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
+        raise_collector_threshold(self.settings)
+        self.loop = loops.new_loop(getattr(self.cfg, "asgi_loop", "auto"))
+        asyncio.set_event_loop(self.loop)
+        loops.log_loop_errors(self.loop, self.log)
+        # Like the key, what it reads may be readable by root alone.
+        self._boot_line = one_line(self.loop)
+        self._stop = asyncio.Event()
+        super().init_process()
+
+    # Signals
+
+    def init_signals(self) -> None:
+        """Called by gunicorn before it loads the application: nothing runs yet that would have to be ended in order."""
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        self._take_signals_while_booting()
+        signal.signal(signal.SIGUSR1, self.handle_usr1)
+        signal.signal(signal.SIGWINCH, self.handle_winch)
+        # Not through the loop, which is stuck when this comes.
+        faulthandler.disable()
+        signal.signal(signal.SIGABRT, self.handle_abort)
+        signal.siginterrupt(signal.SIGABRT, False)
+        self._are_stacks_written = write_stacks_on_abort(self.log.error_log)
+
+    def _take_signals_while_booting(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, self._on_signal_while_booting)
+
+    def _on_signal_while_booting(self, number: int, frame: FrameType | None) -> None:
+        if self.alive:
+            self.alive = False
+            if number != signal.SIGTERM:
+                self.cfg.worker_int(self)
+            raise SystemExit(0)
+
+    def _take_signals(self) -> None:
+        """Take signals through the loop, so that they interrupt nothing."""
+        for number, handler in (
+            (signal.SIGTERM, self._on_term),
+            (signal.SIGINT, self._on_quit),
+            (signal.SIGQUIT, self._on_quit),
+            (signal.SIGUSR1, self._on_usr1),
+            (signal.SIGWINCH, self._on_winch),
+        ):
+            self.loop.add_signal_handler(number, handler)
+
+    def _on_term(self) -> None:
+        self.alive = False
+        self._end_within(self.settings.graceful_timeout_s - self._share(EXIT_S))
+
+    def _on_quit(self) -> None:
+        if self._should_hurry:
+            return  # Ctrl-C: the terminal's SIGINT is followed by the arbiter's SIGQUIT
+        self._should_hurry = True
+        patience_s = min(QUICK_STOP_S, self.settings.graceful_timeout_s - self._share(EXIT_S))
+        self._end_within(patience_s if self.alive else min(patience_s, QUICKER_STOP_S))
+        self.alive = False
+        self.cfg.worker_int(self)
+
+    def _on_usr1(self) -> None:
+        self.log.reopen_files()
+        self._are_stacks_written = write_stacks_on_abort(self.log.error_log)
+
+    def _on_winch(self) -> None:
+        self.log.debug("worker: SIGWINCH ignored.")
+
+    def handle_abort(self, sig: int, frame: FrameType | None) -> None:
+        """The arbiter missed the heartbeat: show where every thread stands, then exit."""
+        stacks = "the stacks above show where" if self._are_stacks_written else f"here:\n{format_stacks()}"
+        self.log.critical("The event loop was blocked for longer than --timeout (pid: %s): %s", self.pid, stacks)
+        self.alive = False
+        try:
+            self.cfg.worker_abort(self)
+        finally:
+            # sys.exit() would only raise SystemExit into whatever blocks the loop.
+            self.log.info("Worker exiting (pid: %s)", self.pid)
+            os._exit(1)
+
+    def _end_within(self, seconds: float) -> None:
+        end_at = self.loop.time() + max(seconds, 0.0)
+        self._end_at = min(self._end_at or end_at, end_at)
+        self._stop.set()
+
+    def _share(self, bounds: tuple[float, float]) -> float:
+        return min(max(self.settings.graceful_timeout_s * 0.1, bounds[0]), bounds[1])
+
+    # The life of the process
+
+    def load_wsgi(self) -> None:
+        """Load the ASGI application; gunicorn calls it so."""
+        try:
+            self.wsgi = self.app.wsgi()
+        except SyntaxError as exc:
+            if self.reloader is None:
+                raise
+            self.log.exception("The application does not compile; it is loaded again once the file has changed")
+            if exc.filename is not None:
+                self.reloader.add_extra_file(exc.filename)
+            self.wsgi = failed_app("".join(traceback.format_exception(exc)))
+        self.asgi = single_callable(self.wsgi)
+
+    def run(self) -> None:
+        """Serve until told to stop; raise SystemExit when the worker could not start."""
+        self._take_signals()
+        try:
+            code = self.loop.run_until_complete(self._serve())
+        finally:
+            self._close_loop()
+        self._exit_in_time(code)
+        if code:
+            sys.exit(code)
+
+    async def _serve(self) -> int:
+        lifespan: Lifespan | None = None
+        if not self.alive:
+            # The signal came during the import, and the application caught the SystemExit it became.
+            self._on_term()
+        try:
+            runtime = self._make_runtime()
+            server = self._make_server(runtime)
+            self._health = Health(runtime, make_gauges(self.log))
+            server.start_clock()
+            self.loop.add_reader(self.PIPE[0], self._on_reload)
+            lifespan = await self._start_lifespan(runtime)
+            if not self._stop.is_set():
+                self._start_serving(runtime, server)
+        except LifespanFailed as exc:
+            self.log.error("ASGI lifespan startup failed: %s", exc)
+            return int(Arbiter.WORKER_BOOT_ERROR)
+        except (Exception, asyncio.CancelledError):
+            # gunicorn counts a worker as booted before run(), and would start another one for ever. An app that cancels
+            # all tasks while it starts cancels this one.
+            self.log.exception("Exception while the worker was starting")
+            return int(Arbiter.WORKER_BOOT_ERROR)
+        await self._wait_for_stop()
+        server.stop_accepting()
+        is_quick = self._should_hurry or self._is_reloading
+        if is_quick:
+            drain_until = min(self.loop.time() + QUICK_DRAIN_S, self._end_at)
+        else:
+            drain_until = self._end_at - self._share(SHUTDOWN_S) - self._share(ABORT_S)
+        await server.drain(drain_until, self._share(ABORT_S), lambda: self._should_hurry and not is_quick, is_quick)
+        if lifespan is not None:
+            await lifespan.shutdown(max(self._end_at - self.loop.time(), SHUTDOWN_S[0]))
+        self._health.stop()
+        server.stop_clock()
+        return 0
+
+    async def _wait_for_stop(self) -> None:
+        try:
+            await self._stop.wait()
+        except asyncio.CancelledError:
+            self.log.error("The app cancelled the task of the worker, one of asyncio.all_tasks(): the worker stops")
+            self._on_term()
+
+    def _make_runtime(self) -> Runtime:
+        runtime = Runtime(self.loop, self.asgi, self.settings, self.log, make_observer(self, self.cfg, self.log))
+        runtime.proxy = ProxyPolicy(self.settings)
+        runtime.on_quota = self._on_quota
+        if self.settings.max_requests:
+            runtime.max_requests = self.max_requests  # with its jitter
+        runtime.tls_info = self._tls_info
+        return runtime
+
+    def _make_tls_info(self) -> TlsInfo | None:
+        if self._ssl_context is None:
+            return None
+        hook = self.cfg.settings["ssl_context"]
+        # A hook may have loaded another certificate.
+        return TlsInfo(self._ssl_context, self.cfg.certfile if hook.get() is hook.default else None)
+
+    def _make_server(self, runtime: Runtime) -> Server:
+        listeners = [listener.sock for listener in self.sockets]
+        connect = loops.connector(self.loop, self._ssl_context is not None)
+        return Server(runtime, listeners, connect, self._ssl_context, self._on_tick)
+
+    def _start_serving(self, runtime: Runtime, server: Server) -> None:
+        runtime.has_task_factory = self.loop.get_task_factory() is not None
+        freeze_collector(self.settings, is_heap_shared=self.cfg.preload_app)
+        self.log.info("%s", self._boot_line)
+        self._health.start()
+        server.start_accepting()
+
+    async def _start_lifespan(self, runtime: Runtime) -> Lifespan | None:
+        """Run the app's startup, however long it takes; a signal to stop ends it."""
+        mode = getattr(self.cfg, "asgi_lifespan", "auto")
+        if mode == "off":
+            return None
+        lifespan = Lifespan(self.asgi, self.log, mode)
+        startup = self.loop.create_task(lifespan.startup())
+        stop = self.loop.create_task(self._stop.wait())
+        await asyncio.wait((startup, stop), return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not startup.done():
+            startup.cancel()
+            self.log.info("Stopped during ASGI lifespan startup")
+            await lifespan.abandon()
+            return None
+        await startup
+        if lifespan.is_running:
+            runtime.state = lifespan.state
+        return lifespan
+
+    def _on_tick(self) -> None:
+        self.notify()
+        self._health.tick()
+        if self.ppid != os.getppid() and not self._stop.is_set():
+            self.log.info("Parent changed, shutting down: %s", self)
+            self._on_term()
+
+    def _on_quota(self) -> None:
+        if self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self._on_term()
+
+    def _on_reload(self) -> None:
+        """A byte in the pipe: the reloader saw a change and has called worker_int itself."""
+        try:
+            os.read(self.PIPE[0], 4096)
+        except OSError:
+            return
+        if not self.alive and not self._stop.is_set():
+            self._is_reloading = True
+            self._end_within(QUICK_STOP_S)
+
+    def _close_loop(self) -> None:
+        """Cancel what is left, run the finally-blocks and close."""
+        pending = asyncio.all_tasks(self.loop)
+        for task in pending:
+            task.cancel()
+        if pending:
+            self.loop.run_until_complete(asyncio.wait(pending, timeout=self._share(ABORT_S)))
+        # Generators of the app may wait in their finally-blocks, too.
+        generators = self.loop.create_task(self.loop.shutdown_asyncgens())
+        self.loop.run_until_complete(asyncio.wait((generators,), timeout=self._share(ABORT_S)))
+        # Signals that come now find nothing to do; closing the loop would let them end the process half-way.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            self.loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
+        self._left_s = max(self._end_at - self.loop.time(), 0.0)
+        self.loop.close()
+
+    def _exit_in_time(self, code: int) -> None:
+        """Leave threads that do not end behind: Python would wait for them without heartbeat and without end."""
+        patience_s = self._left_s + self._share(EXIT_S) / 2
+        if self.cfg.timeout:
+            # The arbiter, which sees no heartbeat behind this one, would report a worker that hangs.
+            self.notify()
+            patience_s = min(patience_s, self.cfg.timeout * LAST_HEARTBEAT)
+
+        def leave() -> None:
+            self.log.warning("Threads of the application did not end in time; exiting without them")
+            os._exit(code)
+
+        timer = threading.Timer(patience_s, leave)
+        timer.daemon = True
+        timer.start()
+
+
+def make_ssl_context(cfg: Any) -> ssl.SSLContext | None:
+    """Make the TLS context of gunicorn's settings; raise SettingError rather than serve plaintext on a TLS port."""
+    if not cfg.is_ssl:
+        return None
+    try:
+        context = gunicorn_sock.ssl_context(cfg)
+    except Exception as exc:
+        raise SettingError(
+            f"TLS cannot be set up from certfile={cfg.certfile!r}, keyfile={cfg.keyfile!r}, ca_certs={cfg.ca_certs!r}, "
+            f"ciphers={cfg.ciphers!r} and the ssl_context hook: {type(exc).__name__}: {exc}"
+        ) from exc
+    if not isinstance(context, ssl.SSLContext):
+        raise SettingError(f"the ssl_context hook must return an ssl.SSLContext, not {context!r}")
+    # Whatever else a hook may have offered could not be served.
+    context.set_alpn_protocols(["http/1.1"])
+    return context
