@@ -122,7 +122,7 @@ def test_h4_anyio_and_timeouts_work_in_every_handler() -> None:
 
     with HttpRig(app) as rig:
         rig.feed(GET)
-        rig.settle_threads(lambda: not rig.runtime.exchanges)
+        rig.settle_threads(lambda: not rig.runtime.conversations)
         assert read_response(rig.transport.take())[2] == b"timeout"
 
 

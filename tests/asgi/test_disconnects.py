@@ -145,7 +145,7 @@ def test_g5_an_endless_stream_ends_and_nothing_is_logged(middleware: Any) -> Non
         rig.lose()
         rig.settle()
         rig.settle()
-        assert not rig.runtime.exchanges
+        assert not rig.runtime.conversations
         assert rig.log.levels(*LOUD) == []
 
 
@@ -168,7 +168,7 @@ def test_g6_a_silent_stream_ends_within_the_grace_period(middleware: Any) -> Non
         rig.lose()
         rig.pass_time(5)
         rig.settle()
-        assert not rig.runtime.exchanges
+        assert not rig.runtime.conversations
         assert closed == ["closed"]
         assert rig.log.levels(*LOUD) == []
 
@@ -184,7 +184,7 @@ def test_g7_a_client_that_leaves_within_its_body_is_not_logged(middleware: Any, 
         rig.feed(POST + b"abc")
         getattr(rig, how)()
         rig.settle()
-        assert not rig.runtime.exchanges
+        assert not rig.runtime.conversations
         assert rig.log.levels(*LOUD) == []
 
 
@@ -208,7 +208,7 @@ def test_g8_departures_out_of_a_task_group_are_not_logged() -> None:
         rig.ask()
         rig.lose()
         rig.settle()
-        assert not rig.runtime.exchanges
+        assert not rig.runtime.conversations
         assert rig.log.levels(*LOUD) == []
 
 

@@ -243,7 +243,7 @@ async def test_f4_a_client_that_leaves_half_way_leaves_no_descriptor(big: Path, 
         writer.write(GET_KEPT)
         await reader.readuntil(b"\r\n\r\n")
         writer.transport.abort()
-        await served.until(lambda: not served.runtime.connections and not served.runtime.exchanges)
+        await served.until(lambda: not served.runtime.connections and not served.runtime.conversations)
         await served.until(lambda: not is_open(big))
         assert [type(exc) for exc in seen] == [ClientDisconnected]
         assert served.log.levels("exception", "error", "warning") == []

@@ -204,7 +204,7 @@ def test_a_client_that_reads_slowly_gets_everything(serve: Serve, settings: Sett
     served.transport.client_takes(MIB)
     served.settle()
     assert not served.is_closed
-    assert not served.runtime.exchanges
+    assert not served.runtime.conversations
 
 
 @pytest.mark.parametrize("left", [MIB, 60_000, 10_000])

@@ -222,7 +222,7 @@ def test_an_app_that_lets_client_disconnected_out_is_not_logged(serve: Serve) ->
     served.send(GET)
     served.transport.lose()
     served.settle()
-    assert not served.runtime.exchanges
+    assert not served.runtime.conversations
     assert served.errors == []
 
 

@@ -80,7 +80,7 @@ def test_nothing_raises_after_the_connection_is_lost(serve: Serve, state: str) -
         app.step(None, call=call)
     served.settle()
     assert served.errors == []
-    assert not served.runtime.exchanges
+    assert not served.runtime.conversations
     assert observer.begun == len(observer.answers)
 
 
@@ -89,11 +89,11 @@ def test_abort_ends_everything(serve: Serve, state: str) -> None:
     observer = RecordingObserver()
     served, app = reach(serve, state, observer)
     served.connection.abort()
-    for conversation in tuple(served.runtime.exchanges):
+    for conversation in tuple(served.runtime.conversations):
         conversation.cancel()
     served.settle()
     assert served.transport.is_lost
-    assert not served.runtime.exchanges
+    assert not served.runtime.conversations
     assert not served.runtime.connections
     assert all(app.ended)
     assert served.errors == []
@@ -119,7 +119,7 @@ def test_drain_lets_the_work_in_progress_end_and_then_closes(serve: Serve, state
     for _ in range(3):
         served.pass_time(61)
     assert served.transport.is_lost
-    assert not served.runtime.exchanges
+    assert not served.runtime.conversations
 
 
 def test_drain_closes_an_idle_connection_at_once(serve: Serve) -> None:

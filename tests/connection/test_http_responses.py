@@ -358,7 +358,7 @@ def test_a_file_leaves_as_it_is(serve: Serve, tmp_path: Any) -> None:
     headers = [(b"content-length", b"%d" % path.stat().st_size)]
     served = serve(answering(head(headers=headers), {"type": "http.response.pathsend", "path": str(path)}))
     served.send(GET)
-    served.wait_for(lambda: not served.runtime.exchanges)
+    served.wait_for(lambda: not served.runtime.conversations)
     assert served.answer().body == path.read_bytes()
     assert not served.is_closed
 
@@ -368,7 +368,7 @@ def test_a_file_shorter_than_announced_is_500(serve: Serve, tmp_path: Any) -> No
     path.write_bytes(b"hell")
     served = serve(answering(head(headers=LENGTH_5), {"type": "http.response.pathsend", "path": str(path)}))
     served.send(GET)
-    served.wait_for(lambda: not served.runtime.exchanges)
+    served.wait_for(lambda: not served.runtime.conversations)
     assert served.answer().status == 500
     assert served.is_closed
 
@@ -376,7 +376,7 @@ def test_a_file_shorter_than_announced_is_500(serve: Serve, tmp_path: Any) -> No
 def test_a_file_that_is_not_there_is_500(serve: Serve, tmp_path: Any) -> None:
     served = serve(answering(head(), {"type": "http.response.pathsend", "path": str(tmp_path / "none")}))
     served.send(GET)
-    served.wait_for(lambda: not served.runtime.exchanges)
+    served.wait_for(lambda: not served.runtime.conversations)
     assert served.answer().status == 500
 
 
@@ -436,7 +436,7 @@ def test_an_endless_answer_to_head_leaves_the_loop_to_others(serve: Serve) -> No
     assert served.written == b"HTTP/1.1 200 OK\r\n\r\n"
     served.transport.lose()
     served.settle()
-    assert not served.runtime.exchanges
+    assert not served.runtime.conversations
 
 
 def test_an_endless_answer_leaves_the_loop_to_others(serve: Serve) -> None:
@@ -449,7 +449,7 @@ def test_an_endless_answer_leaves_the_loop_to_others(serve: Serve) -> None:
     served.send(GET)
     served.transport.lose()
     served.settle()
-    assert not served.runtime.exchanges
+    assert not served.runtime.conversations
 
 
 def test_small_pieces_of_one_turn_leave_in_one_write(serve: Serve) -> None:

@@ -194,7 +194,7 @@ def test_an_app_that_is_cancelled_before_its_first_step_has_ended():
         crowd.run(ask_and_leave())
         crowd.settle()
         assert crowd.order == []
-        assert not crowd.runtime.exchanges
+        assert not crowd.runtime.conversations
         assert crowd.runtime.turns.unstarted == 0
 
 
@@ -216,7 +216,7 @@ def test_an_app_that_others_cancel_before_its_first_step_is_answered_for():
         assert sorted(crowd.log.lines) == [
             ("error", f"ASGI app was cancelled from within during GET /{number}") for number in range(3)
         ]
-        assert not crowd.runtime.exchanges
+        assert not crowd.runtime.conversations
         assert crowd.connections[2] not in crowd.runtime.connections
         assert crowd.runtime.turns.unstarted == 0
 

@@ -132,7 +132,7 @@ def test_1000_when_the_app_returns() -> None:
         rig.finish()
         assert rig.frames() == [close_frame(1000)]
         assert rig.log.lines == []
-        assert not rig.runtime.exchanges
+        assert not rig.runtime.conversations
 
 
 def test_1011_and_a_traceback_when_the_app_raises() -> None:
@@ -383,7 +383,7 @@ def test_drain_lets_a_denial_end() -> None:
         rig.say({"type": "websocket.http.response.start", "status": 400})
         rig.connection.drain()
         rig.say({"type": "websocket.http.response.body", "body": b"whole"})
-        assert rig.transport.take().endswith(b"5\r\nwhole\r\n0\r\n\r\n")
+        assert rig.transport.take().endswith(b"connection: close\r\n\r\nwhole")
 
 
 def test_drain_twice_says_it_once() -> None:
@@ -400,14 +400,14 @@ def test_abort_cancels_the_app_and_drops_the_connection() -> None:
         assert rig.was_cancelled
         assert rig.transport.was_aborted or rig.transport.is_closing()
         assert rig.log.lines == []
-        assert not rig.runtime.exchanges
+        assert not rig.runtime.conversations
 
 
 def test_an_app_that_outlives_its_client_can_be_cancelled() -> None:
     with WebSocketRig() as rig:
         rig.lose()
         assert not rig.runtime.connections
-        (conversation,) = rig.runtime.exchanges
+        (conversation,) = rig.runtime.conversations
         conversation.cancel()
         rig.settle()
         assert rig.was_cancelled
@@ -506,5 +506,5 @@ def test_an_app_that_others_cancel_before_its_first_step_is_answered_for() -> No
         assert rig.transport.take().startswith(b"HTTP/1.1 500 ")
         assert rig.transport.is_closing()
         assert rig.log.lines == [("error", "ASGI app was cancelled from within during WebSocket /chat")]
-        assert not rig.runtime.exchanges
+        assert not rig.runtime.conversations
         rig.transport.protocol.connection_lost(None)

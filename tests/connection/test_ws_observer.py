@@ -82,7 +82,8 @@ def test_a_denial_in_chunks_counts_its_body_alone() -> None:
     observer = RecordingObserver()
     with WebSocketRig(observer=observer, accept=False) as rig:
         rig.say({"type": "websocket.http.response.start", "status": 401, "headers": []})
-        rig.say({"type": "websocket.http.response.body", "body": b"body"})
+        rig.say({"type": "websocket.http.response.body", "body": b"body", "more_body": True})
+        rig.say({"type": "websocket.http.response.body"})
         assert rig.transport.take().endswith(b"\r\n\r\n4\r\nbody\r\n0\r\n\r\n")
         assert observer.ended == [(401, [], 4)]
 
@@ -111,6 +112,7 @@ def test_the_observer_hears_what_the_proxy_protocol_said() -> None:
         connection, transport = HttpConnection(rig.runtime, proxied), FakeTransport()
 
         async def ask() -> None:
+            transport.set_protocol(connection)
             connection.connection_made(transport)
             connection.data_received(HANDSHAKE + b"\r\n")
 

@@ -129,5 +129,5 @@ def _end(served: Served, shuts: bool) -> None:
     assert served.transport.is_lost, "hangs"
     served.pass_time(61)
     served.settle(400)
-    assert not served.runtime.exchanges, "an app runs on"
+    assert not served.runtime.conversations, "an app runs on"
     served.close()

@@ -15,8 +15,8 @@ from tests.support.gunicorn import wait_until
 APP = "tests.integration.apps:app"
 WITHOUT_AIOFASTNET = (
     "import gasgi.worker.loops\n"
-    "find_spec = gasgi.loops.find_spec\n"
-    "gasgi.loops.find_spec = lambda name: None if name == 'aiofastnet' else find_spec(name)\n"
+    "find_spec = gasgi.worker.loops.find_spec\n"
+    "gasgi.worker.loops.find_spec = lambda name: None if name == 'aiofastnet' else find_spec(name)\n"
 )
 
 

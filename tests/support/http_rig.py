@@ -117,10 +117,11 @@ class HttpRig:
         self.loop.close()
         if exc is None:
             assert not self.runtime.connections
-            assert not self.runtime.exchanges
+            assert not self.runtime.conversations
             assert not self.complaints
 
     async def _connect(self) -> None:
+        self.transport.set_protocol(self.connection)
         self.connection.connection_made(self.transport)
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
@@ -182,7 +183,7 @@ class HttpRig:
             self.runtime.now += 1.0
             if self.connection in self.runtime.connections:
                 self.connection.sweep(self.runtime.now)
-            for conversation in tuple(self.runtime.exchanges):
+            for conversation in tuple(self.runtime.conversations):
                 conversation.sweep()
             self.settle()
 

@@ -325,7 +325,7 @@ class Served:
         """End everything; what the loop had to report by itself fails the test."""
         if not self.transport.is_lost:
             self.transport.lose()
-        for conversation in tuple(self.runtime.exchanges):
+        for conversation in tuple(self.runtime.conversations):
             conversation.cancel()
         self.settle()
         errors = self.loop_errors

@@ -7,14 +7,11 @@ from collections.abc import Awaitable
 from types import TracebackType
 from typing import Any
 
-from gasgi.asgi.scope import scope_template, websocket_scope
+from gasgi.http1.connection import HttpConnection
 from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
-from gasgi.websocket.connection import WebSocketConnection
-from gasgi.websocket.handshake import read_handshake
 from tests.support.fakes import FakeTransport, RecordingLog
 from tests.support.frames import Frame, read_frames
-from tests.support.heads import make_head
 
 __all__ = ["HANDSHAKE", "WebSocketRig", "disconnect"]
 
@@ -51,22 +48,25 @@ class WebSocketRig:
         self.runtime.server_field = b"server: s\r\n"
         self.runtime.date_field = b"date: d\r\n"
         self.runtime.now = 1000.0
-        head = make_head(HANDSHAKE + extra + b"\r\n")
-        handshake = read_handshake(head, self.runtime.settings)
-        template = scope_template(("192.0.2.1", 50000), ("192.0.2.2", 8000), "http", "")
-        self.scope = websocket_scope(head, template, None, None, handshake.subprotocols)
-        self.connection = WebSocketConnection(self.runtime, self.transport, head, handshake, self.scope)
-        self.runtime.connections.add(self.connection)
+        connection = HttpConnection(self.runtime)
+        self.transport.set_protocol(connection)
+        connection.connection_made(self.transport)
+        self.scope: Any = None
         self.receive: Any = None
         self.send: Any = None
         self.was_cancelled = False
         self._end: asyncio.Future[None] = self.loop.create_future()
-        self.connection.start(leftover)
+        self.connection.data_received(HANDSHAKE + extra + b"\r\n" + leftover)
         self.settle()
         if accept:
             assert self.hear() == {"type": "websocket.connect"}
             self.say({"type": "websocket.accept"})
             assert self.transport.take().startswith(b"HTTP/1.1 101 ")
+
+    @property
+    def connection(self) -> Any:
+        """The protocol that has the transport now."""
+        return self.transport.get_protocol()
 
     def __enter__(self) -> WebSocketRig:  # noqa: PYI034  # typing has no Self before Python 3.11
         return self
@@ -82,10 +82,10 @@ class WebSocketRig:
         self.loop.close()
         if exc is None:
             assert not self.runtime.connections
-            assert not self.runtime.exchanges
+            assert not self.runtime.conversations
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
-        self.receive, self.send = receive, send
+        self.scope, self.receive, self.send = scope, receive, send
         try:
             await self._end
         except asyncio.CancelledError:
@@ -164,7 +164,7 @@ class WebSocketRig:
             self.runtime.now += 1.0
             if self.connection in self.runtime.connections:
                 self.connection.sweep(self.runtime.now)
-            for conversation in tuple(self.runtime.exchanges):
+            for conversation in tuple(self.runtime.conversations):
                 conversation.sweep()
             self.settle()
 

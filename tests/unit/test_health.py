@@ -13,6 +13,7 @@ from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
 from gasgi.worker.health import Health
 from tests.support.fakes import RecordingLog
+from tests.support.heads import make_head
 
 
 class Loop:
@@ -46,10 +47,11 @@ def test_counts_connections_requests_and_websockets(sent):
     health, runtime, _ = make_health(sent.append)
     connections: list[Any] = ["one", "two", "three"]
     runtime.connections.update(connections)
-    stream: Any = None
-    runtime.exchanges.update((WebSocketSession(runtime, stream, {}), WebSocketSession(runtime, stream, {})))
+    nothing: Any = None
+    head = make_head(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    runtime.conversations.update(WebSocketSession(runtime, nothing, nothing, {}, head) for _ in range(2))
     request: Any = "a request"
-    runtime.exchanges.add(request)
+    runtime.conversations.add(request)
     health.tick()
     assert sent == [{"connections": 3, "requests_in_progress": 1, "websockets": 2, "loop_lag_ms": 0.0}]
 
@@ -86,8 +88,8 @@ def test_the_watch_knows_of_lag_between_the_ticks(sent):
 
 def test_counts_nothing_when_nobody_collects():
     health, runtime, _ = make_health(None)
-    exchanges: Any = None
-    runtime.exchanges = exchanges
+    conversations: Any = None
+    runtime.conversations = conversations
     health.tick()
 
 

@@ -390,10 +390,10 @@ def test_a_quick_stop_warns_of_requests_alone(bench, requests):
     class Request:
         def sweep(self) -> None: ...
         def cancel(self) -> None:
-            it.runtime.exchanges.clear()
+            it.runtime.conversations.clear()
 
     it.runtime.connections.add(Idle())
-    it.runtime.exchanges.update(Request() for _ in range(requests))
+    it.runtime.conversations.update(Request() for _ in range(requests))
     drain(it, 0.5, is_quick=True)
     warning = "Closing 1 connections and 1 requests that did not end in time (a quick stop)"
     assert it.log.levels("warning") == [warning] * requests

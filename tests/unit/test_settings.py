@@ -242,5 +242,6 @@ def test_rendered_settings_show_name_value_and_source():
 
 
 def test_messages_name_settings_that_exist():
-    text = "\n".join(path.read_text() for path in Path(gasgi.__file__).parent.rglob("*.py*"))
+    sources = [path for path in Path(gasgi.__file__).parent.rglob("*.py*") if path.suffix in (".py", ".pyx")]
+    text = "\n".join(path.read_text() for path in sources)
     assert set(re.findall(r"\bgasgi_[a-z_]*[a-z]\b", text)) - OWN_SETTINGS.keys() == set()

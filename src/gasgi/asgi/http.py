@@ -10,9 +10,11 @@ import asyncio
 from collections.abc import Awaitable, Coroutine, Mapping
 from typing import Any
 
+from gasgi._accel import RequestHead
+from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.awaitables import DONE
 from gasgi.asgi.stream import HttpStream
-from gasgi.errors import ASGIMisuse, ClientDisconnected, comes_from_departure
+from gasgi.errors import ASGIMisuse, ClientDisconnected
 from gasgi.serving.runtime import Runtime
 
 __all__ = ["HttpExchange"]
@@ -35,32 +37,23 @@ _EVENTS = (
 )
 
 
-class HttpExchange:
-    """Made for one request; ``start`` runs the app in a task of its own."""
+class HttpExchange(AppTask):
+    """Made for one request."""
 
-    def __init__(self, runtime: Runtime, stream: HttpStream, scope: dict[str, Any], has_body: bool) -> None:
-        # Fixed for the request
-        self._runtime = runtime
+    def __init__(self, runtime: Runtime, stream: HttpStream, scope: dict[str, Any], head: RequestHead) -> None:
+        self._prepare(runtime, scope, head)
         self._stream = stream
-        self._scope: dict[str, Any] | None = scope
-        self._task: asyncio.Task[None] | None = None
-        self._has_started = False
-        self.is_running = True
 
         # The request's body
         self._pieces: list[bytes] | None = None
         self.buffered = 0  # bytes in _pieces
-        self._is_body_ended = not has_body
+        self._is_body_ended = not (self._head.is_chunked or self._head.content_length > 0)
         self._is_body_delivered = False
 
         # The response
         self._state = NOT_STARTED
         self._has_trailers = False
 
-        # The client
-        self.is_client_gone = False
-        self.has_failed = False  # with an exception of its own
-        self._was_cancelled_by_server = False
         self._waiters: list[asyncio.Future[None]] | None = None
 
     # What the stream calls
@@ -89,24 +82,6 @@ class HttpExchange:
         if self._waiters is not None:
             self._wake()
 
-    def cancel(self) -> None:
-        """Cancel the app's task: its client left, or the worker has no time left."""
-        if self._task is not None:
-            self._was_cancelled_by_server = True
-            # A task that is cancelled before its first step never enters run(), which is to tell the end of it.
-            if self._has_started:
-                self._task.cancel()
-
-    def sweep(self) -> None:
-        """End what others cancelled before the first step: ``run``, which would tell the end of it, was never entered.
-
-        An app that cancels all that ``asyncio.all_tasks()`` names does that to the requests which came last.
-        """
-        if self._task is not None and self._task.done():
-            self._runtime.turns.unstarted -= 1
-            self._log_cancellation()
-            self._end()
-
     def complete(self) -> None:
         """The stream has the whole response, or gave up on it: later events are ignored."""
         self._state = COMPLETE
@@ -115,36 +90,21 @@ class HttpExchange:
         if self._waiters is not None:
             self._wake()
 
-    def start(self) -> None:
-        """Run the app in a task of its own, from the next turn of the loop on."""
-        self._runtime.turns.unstarted += 1
-        task = self._runtime.spawn(self.run())
-        if self.is_running:
-            self._task = task
-            self._runtime.exchanges.add(self)
+    # AppTask
 
-    async def run(self) -> None:
-        """Run the app; answer for it when it fails or falls silent."""
-        self._runtime.turns.unstarted -= 1
-        self._has_started = True
-        if self._was_cancelled_by_server:
-            self._end()
-            return
-        try:
-            await self._runtime.app(self._scope, self.receive, self.send)  # type: ignore[arg-type]
-            if self._state != COMPLETE and not self.is_client_gone and not self._was_cancelled_by_server:
-                self._runtime.log.error("ASGI app returned without completing the response to %s", self._describe())
-        except asyncio.CancelledError:
-            self._log_cancellation()
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
-        except BaseException as exc:
-            # SystemExit too: one request must not end a worker that serves others.
-            if not (self.is_client_gone and comes_from_departure(exc)):
-                self.has_failed = True
-                self._runtime.log.exception("Exception in ASGI app during %s", self._describe())
-        finally:
-            self._end()
+    def app_returned(self) -> None:
+        if self._state != COMPLETE and not self.is_client_gone and not self.was_cancelled():
+            self._runtime.log.error("ASGI app returned without completing the response to %s", self.describe())
+
+    def app_ended(self) -> None:
+        if self._state != COMPLETE:
+            self._state = COMPLETE
+            if self.is_client_gone and not self.has_failed:
+                self._stream.give_up()
+            else:
+                self._stream.fail()
+        self._stream.exchange_ended()
+        self._pieces = None
 
     # The application's side
 
@@ -157,7 +117,7 @@ class HttpExchange:
             if message is not None:
                 return message
             if not self._is_body_ended:
-                self._stream.want_body()
+                self._stream.body_taken(0)
             waiter = self._runtime.loop.create_future()
             if self._waiters is None:
                 self._waiters = []
@@ -206,7 +166,7 @@ class HttpExchange:
         else:
             body = b"".join(pieces)
         if buffered and not self._is_body_ended:
-            self._stream.want_body()
+            self._stream.body_taken(buffered)
         return {"type": "http.request", "body": body, "more_body": not self._is_body_ended}
 
     def _wake(self) -> None:
@@ -224,7 +184,7 @@ class HttpExchange:
             status = _checked_status(status)
         headers = message.get("headers")
         self._has_trailers = bool(message.get("trailers", False))
-        self._stream.prepare_head(status, () if headers is None else headers, self._has_trailers)
+        self._stream.prepare_head(status, () if headers is None else headers)
         self._state = HEAD_HELD
         return DONE
 
@@ -328,26 +288,6 @@ class HttpExchange:
         if self._state == TRAILERS:
             raise ASGIMisuse(f"{kind} was sent where http.response.trailers is due")
         raise ASGIMisuse(f"{kind} was sent after http.response.start" if kind.endswith("start") else f"{kind} is late")
-
-    def _log_cancellation(self) -> None:
-        if not self._was_cancelled_by_server:
-            self._runtime.log.error("ASGI app was cancelled from within during %s", self._describe())
-
-    def _end(self) -> None:
-        """The task is over: let go of everything, so that nothing waits for the collector."""
-        self.is_running = False
-        self._runtime.exchanges.discard(self)
-        if self._state != COMPLETE:
-            self._state = COMPLETE
-            self._stream.fail()
-        self._stream.exchange_ended()
-        self._scope = None
-        self._pieces = None
-        self._task = None
-
-    def _describe(self) -> str:
-        scope = self._scope
-        return "a request" if scope is None else f"{scope['method']} {scope['path']}"
 
 
 def _checked_event(message: Any) -> dict[str, Any]:

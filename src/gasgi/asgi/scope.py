@@ -71,14 +71,13 @@ def websocket_scope(
     template: dict[str, Any],
     state: dict[str, Any] | None,
     tls: dict[str, Any] | None,
-    subprotocols: list[str],
 ) -> dict[str, Any]:
-    """Make the scope of one WebSocket (ASGI WebSocket 2.5): like HTTP, without a method."""
+    """Make the scope of one WebSocket (ASGI WebSocket 2.5): like HTTP, without a method. The subprotocols are due."""
     scope = http_scope(head, template, state, tls)
     del scope["method"]
     scope["type"] = "websocket"
     scope["scheme"] = "wss" if scope["scheme"] in ("https", "wss") else "ws"
-    scope["subprotocols"] = subprotocols
+    scope["subprotocols"] = []
     extensions: dict[str, Any] = {"websocket.http.response": {}}
     if tls is not None:
         extensions["tls"] = _own(tls)

@@ -14,7 +14,7 @@ __all__ = ["HttpStream"]
 class HttpStream:
     """One request's way to the wire. What sends raises ClientDisconnected once it is lost."""
 
-    def prepare_head(self, status: int, headers: Iterable[Iterable[bytes]], has_trailers: bool) -> None:
+    def prepare_head(self, status: int, headers: Iterable[Iterable[bytes]]) -> None:
         """Check and hold the head of the response until the first body piece; raise ASGIMisuse when it is not valid."""
         raise NotImplementedError
 
@@ -34,12 +34,20 @@ class HttpStream:
         """Send ``count`` bytes of a path, a file descriptor or an open file from ``offset`` as a body piece."""
         raise NotImplementedError
 
-    def want_body(self) -> None:
-        """The app waits for (more of) the request's body."""
+    def body_taken(self, size: int) -> None:
+        """The app took ``size`` bytes of the request's body and wants more; 0: it waits for them."""
         raise NotImplementedError
 
     def fail(self) -> None:
         """The app ended without a whole response: answer 500 when nothing was sent yet, otherwise cut it off."""
+        raise NotImplementedError
+
+    def cut_off(self) -> None:
+        """End the response so that the client can tell that it is not whole."""
+        raise NotImplementedError
+
+    def give_up(self) -> None:
+        """The client left before there was an answer, and the app has ended: end the stream."""
         raise NotImplementedError
 
     def exchange_ended(self) -> None:

@@ -1,6 +1,7 @@
 """One WebSocket as the application sees it: ``receive`` and ``send`` of ASGI and the state they share.
 
-Knows no frames and no transport: its stream, the connection, does that.
+Knows no frames and no transport. Until it is accepted it answers over HTTP, on whatever wire the request came; then a
+stream of messages carries it.
 """
 
 from __future__ import annotations
@@ -8,42 +9,32 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.awaitables import DONE
-from gasgi.close_codes import is_sendable
-from gasgi.errors import ASGIMisuse, ClientDisconnected, comes_from_departure
+from gasgi.asgi.stream import HttpStream
+from gasgi.close_codes import ABNORMAL, is_sendable
+from gasgi.errors import ASGIMisuse, ClientDisconnected
 from gasgi.serving.runtime import Runtime
 
 if TYPE_CHECKING:
-    from gasgi.types import Headers, Message, Scope
+    from gasgi._accel import RequestHead
+    from gasgi.types import Headers, Message
 
-__all__ = ["SessionState", "WebSocketSession", "WebSocketStream"]
+__all__ = ["WebSocketOpening", "WebSocketSession", "WebSocketStream"]
+
+
+class WebSocketOpening:
+    """How the wire of a request accepts a WebSocket on it."""
+
+    def accept(self, session: WebSocketSession, subprotocol: str | None, headers: Headers) -> WebSocketStream:
+        """Accept it and return the stream that carries it; raise ASGIMisuse for what must not stand in the answer."""
+        raise NotImplementedError
 
 
 class WebSocketStream:
-    """What a session needs of the connection that carries it."""
-
-    def accept(self, subprotocol: str | None, headers: Headers) -> None:
-        """Answer 101; raise ASGIMisuse for what must not stand in the answer."""
-        raise NotImplementedError
-
-    def refuse(self, status: int) -> None:
-        """Answer with ``status`` and no body, and close."""
-        raise NotImplementedError
-
-    def deny_start(self, status: int, headers: Headers) -> None:
-        """Hold the head of an answer of the app's own; raise ASGIMisuse when it is not valid."""
-        raise NotImplementedError
-
-    def deny_body(self, body: bytes, more: bool) -> Awaitable[None]:
-        """Send a piece of that answer's body, the last one unless ``more``."""
-        raise NotImplementedError
-
-    def deny_cut(self) -> None:
-        """The app ended in the middle of its answer."""
-        raise NotImplementedError
+    """What a session needs of the connection that carries it once it is accepted."""
 
     def send_message(self, payload: bytes | str) -> Awaitable[None]:
         """Send one message; the result is awaited by the app."""
@@ -62,25 +53,14 @@ class WebSocketStream:
         raise NotImplementedError
 
 
-class SessionState(IntEnum):
-    """Who moves it.
-
-    CONNECTING -websocket.accept-> OPEN -websocket.close, disconnected()-> CLOSED
-    CONNECTING -websocket.http.response.start-> DENYING -last body, disconnected()-> CLOSED
-    CONNECTING -websocket.close, end of the app, disconnected()-> CLOSED
-    """
-
-    CONNECTING = 0
-    DENYING = 1
-    OPEN = 2
-    CLOSED = 3
-
-
-# The same as C numbers in the compiled module.
-_CONNECTING = 0
-_DENYING = 1
-_OPEN = 2
-_CLOSED = 3
+# Who moves it:
+#   CONNECTING --websocket.accept--> OPEN --websocket.close, disconnected()--> CLOSED
+#   CONNECTING --websocket.http.response.start--> DENYING --last body, disconnected()--> CLOSED
+#   CONNECTING --websocket.close, end of the app, disconnected()--> CLOSED
+CONNECTING = 0
+DENYING = 1
+OPEN = 2
+CLOSED = 3
 
 _EVENTS = frozenset(
     (
@@ -93,21 +73,28 @@ _EVENTS = frozenset(
 )
 
 
-class WebSocketSession:
+class WebSocketSession(AppTask):
     """Runs the application for one WebSocket."""
 
-    def __init__(self, runtime: Runtime, stream: WebSocketStream, scope: Scope) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        http: HttpStream,
+        opening: WebSocketOpening,
+        scope: dict[str, Any],
+        head: RequestHead,
+    ) -> None:
         # Fixed for the connection
-        self._runtime = runtime
-        self._stream = stream
-        self._scope = scope
+        self._prepare(runtime, scope, head)
+        self.is_websocket = True
+        self._http = http  # takes the answer of an app that does not accept
+        self._opening: WebSocketOpening | None = opening
+        self._stream: WebSocketStream = None  # type: ignore[assignment]  # from accept on
         self._max_messages = runtime.settings.websocket_queue_messages
         self._max_bytes = runtime.settings.websocket_queue_bytes
-        self._task: asyncio.Task[None] | None = None
-        self._was_cancelled_by_server = False
 
         # The conversation
-        self._state = _CONNECTING
+        self._state = CONNECTING
         self._was_connect_given = False
         self._disconnect_code = 0  # 0: not yet
         self._disconnect_reason = ""
@@ -118,29 +105,6 @@ class WebSocketSession:
         self.is_full = False  # the stream holds messages back until it hears resume_messages()
         self.wants_to_know = False  # the stream waits for messages_taken()
         self._waiters: list[asyncio.Future[None]] = []
-
-    def start(self) -> None:
-        """Run the app in a task."""
-        self._task = self._runtime.spawn(self.run())
-        if not self._task.done():
-            self._runtime.exchanges.add(self)
-
-    async def run(self) -> None:
-        """Run the app from the first event to its end."""
-        log = self._runtime.log
-        try:
-            await self._runtime.app(self._scope, self.receive, self.send)
-            self._app_returned()
-        except asyncio.CancelledError:
-            self._log_cancellation()
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
-        except BaseException as exc:
-            # SystemExit too: one WebSocket must not end a worker that serves others.
-            if not (self._state == _CLOSED and comes_from_departure(exc)):
-                log.exception("Exception in ASGI app during %s", self._describe())
-        finally:
-            self._app_ended()
 
     async def receive(self) -> Message:
         """ASGI's ``receive``; one that is cancelled takes nothing with it."""
@@ -166,7 +130,7 @@ class WebSocketSession:
             kind = message["type"]
         except (KeyError, TypeError):
             raise ASGIMisuse(f"an event is a dict with a type, not {message!r}") from None
-        if self._state != _OPEN or kind != "websocket.send":
+        if self._state != OPEN or kind != "websocket.send":
             return self._send_other(kind, message)
         text = message.get("text")
         data = message.get("bytes")
@@ -183,7 +147,7 @@ class WebSocketSession:
 
     def deliver(self, payload: bytes | str) -> None:
         """Queue one message of the client's."""
-        if self._state != _OPEN:
+        if self._state != OPEN:
             return
         self._queue.append(payload)
         self._queued_bytes += len(payload)
@@ -197,7 +161,8 @@ class WebSocketSession:
         if self._disconnect_code == 0:
             self._disconnect_code = code
             self._disconnect_reason = reason
-        self._state = _CLOSED
+        self._state = CLOSED
+        self.is_client_gone = True
         self.is_full = False
         while self._waiters:
             self._wake_one()
@@ -206,17 +171,33 @@ class WebSocketSession:
         """Whether the app has still to receive something."""
         return bool(self._queue)
 
-    def cancel(self) -> None:
-        """Cancel the app's task: the worker has no time left."""
-        if self._task is not None:
-            self._was_cancelled_by_server = True
-            self._task.cancel()
+    # AppTask
 
-    def sweep(self) -> None:
-        """End what was cancelled before the first step: ``run``, which would tell the end of it, was never entered."""
-        if self._task is not None and self._task.done():
-            self._log_cancellation()
-            self._app_ended()
+    def describe(self) -> str:
+        return f"WebSocket {self._head.path}"
+
+    def app_returned(self) -> None:
+        if self._state == OPEN:
+            self._closed_by_app(1000, "")
+            self._stream.close(1000, "")
+        elif self._state != CLOSED:
+            self._runtime.log.error("ASGI app returned without completing the answer to %s", self.describe())
+
+    def app_ended(self) -> None:
+        state = self._state
+        if state != CLOSED:
+            self._closed_by_app(1011, "")
+            if state == OPEN:
+                self._stream.close(1011, "")
+            else:
+                self._http.fail()
+        self._http.exchange_ended()
+
+    def disconnect(self) -> None:
+        self.disconnected(ABNORMAL, "")
+
+    def complete(self) -> None:
+        self._opening = None
 
     def _next_event(self) -> Message | None:
         if not self._was_connect_given:
@@ -251,19 +232,20 @@ class WebSocketSession:
     def _send_other(self, kind: str, message: Message) -> Awaitable[None]:
         if kind not in _EVENTS:
             raise ASGIMisuse(f"no event of a WebSocket: {kind!r}")
-        if self._state == _CLOSED:
+        if self._state == CLOSED:
             raise ClientDisconnected(f"{kind} after the WebSocket was closed")
-        if self._state == _CONNECTING:
+        if self._state == CONNECTING:
             if kind == "websocket.accept":
                 return self._accept(message)
             if kind == "websocket.close":
-                self._closed_by_app(1006, "")
-                self._stream.refuse(403)
-                return DONE
+                self._http.prepare_head(403, [(b"content-length", b"0")])
+                result = self._http.send_body(b"", False)
+                self._closed_by_app(ABNORMAL, "")
+                return result
             if kind == "websocket.http.response.start":
                 return self._deny(message)
             raise ASGIMisuse(f"{kind} before websocket.accept")
-        if self._state == _DENYING:
+        if self._state == DENYING:
             if kind == "websocket.http.response.body":
                 return self._send_denial_body(message)
             raise ASGIMisuse(f"{kind} after websocket.http.response.start")
@@ -275,8 +257,10 @@ class WebSocketSession:
         subprotocol = message.get("subprotocol")
         if subprotocol is not None and not isinstance(subprotocol, str):
             raise ASGIMisuse(f"websocket.accept: subprotocol must be a str, not {subprotocol!r}")
-        self._stream.accept(subprotocol, _as_fields(message.get("headers")))
-        self._state = _OPEN
+        opening: WebSocketOpening = self._opening  # type: ignore[assignment]  # there while it is connecting
+        self._stream = opening.accept(self, subprotocol, _as_fields(message.get("headers")))
+        self._opening = None
+        self._state = OPEN
         self._stream.resume_messages()
         return DONE
 
@@ -298,50 +282,23 @@ class WebSocketSession:
         status = message.get("status")
         if not isinstance(status, int) or not 200 <= status <= 999:
             raise ASGIMisuse(f"websocket.http.response.start: status must be an int of 200 or more, not {status!r}")
-        self._stream.deny_start(status, _as_fields(message.get("headers")))
-        self._state = _DENYING
+        self._http.prepare_head(status, _as_fields(message.get("headers")))
+        self._state = DENYING
         return DONE
 
     def _send_denial_body(self, message: Message) -> Awaitable[None]:
         body = _as_bytes(message.get("body", b""))
         more = bool(message.get("more_body", False))
+        result = self._http.send_body(body, more)
         if not more:
-            self._closed_by_app(1006, "")
-        return self._stream.deny_body(body, more)
+            self._closed_by_app(ABNORMAL, "")
+        return result
 
     def _closed_by_app(self, code: int, reason: str) -> None:
         """The app closed it: it hears so at once, and not of messages from before."""
         self._queue.clear()
         self._queued_bytes = 0
         self.disconnected(code, reason)
-
-    def _app_returned(self) -> None:
-        if self._state == _OPEN:
-            self._closed_by_app(1000, "")
-            self._stream.close(1000, "")
-        elif self._state != _CLOSED:
-            self._runtime.log.error("ASGI app returned without completing the answer to %s", self._describe())
-
-    def _app_ended(self) -> None:
-        """Bring what the app left unfinished to an end that the client can tell from success."""
-        self._runtime.exchanges.discard(self)
-        state = self._state
-        if state == _CLOSED:
-            return
-        self._closed_by_app(1011, "")
-        if state == _OPEN:
-            self._stream.close(1011, "")
-        elif state == _CONNECTING:
-            self._stream.refuse(500)
-        else:
-            self._stream.deny_cut()
-
-    def _log_cancellation(self) -> None:
-        if not self._was_cancelled_by_server:
-            self._runtime.log.error("ASGI app was cancelled from within during %s", self._describe())
-
-    def _describe(self) -> str:
-        return f"WebSocket {self._scope['path']}"
 
 
 def _as_fields(headers: Any) -> Headers:

@@ -1,36 +1,61 @@
-from gasgi._parser cimport RequestHead as ParsedHead
-from gasgi.http1.ending cimport HttpEnding
-from gasgi.asgi.http cimport HttpExchange
-from gasgi.serving.runtime cimport Runtime
-from gasgi.asgi.scope cimport http_scope
+cimport cython
 
-cdef int IDLE, HEAD, REQUEST, DISCARDING, LINGERING, CLOSED
-cdef Py_ssize_t FLUSH_BYTES, HOLD_BYTES, WINDOW_BYTES, MAX_UNFINISHED
+from gasgi._parser cimport RequestHead as ParsedHead
+from gasgi.asgi.admission cimport admit
+from gasgi.asgi.app_task cimport AppTask
+from gasgi.asgi.http cimport HttpExchange
+from gasgi.http1.departure cimport Departure
+from gasgi.http1.inbox cimport Inbox
+from gasgi.http1.request_body cimport RequestBody
+from gasgi.http1.response cimport Response, ResponseOwner
+from gasgi.serving.deadlines cimport Deadlines
+from gasgi.serving.flow cimport WriteGate
+from gasgi.serving.outbox cimport Outbox
+from gasgi.serving.peer cimport Peer
+from gasgi.serving.runtime cimport Runtime
+
 cdef int CLIENT_LEFT
 
-cdef class HttpConnection(HttpEnding):
-    cdef object _parser
-    cdef object _server
-    cdef str _scheme
-    cdef bint _is_trusted
-    cdef dict _tls
+cdef int IDLE, HEAD, WAITING, REQUEST, DISCARDING, LINGERING, CLOSED
+cdef int UNDECIDED
+cdef Py_ssize_t MAX_UNFINISHED
+cdef double LINGER_S, QUIET_S
 
-    cdef long long _body_left
-    cdef Py_ssize_t _held_at
-    cdef Py_ssize_t _late_bytes
+@cython.final
+cdef class HttpConnection(ResponseOwner):
+    cdef Runtime _runtime
+    cdef object _proxied
+    cdef object _transport
+    cdef Peer _peer
+    cdef WriteGate _gate
+    cdef Outbox _outbox
+    cdef Inbox _inbox
+    cdef RequestBody _body
+    cdef Response _response
+    cdef Deadlines _deadlines
+
+    cdef int _phase
+    cdef double _last_active
     cdef Py_ssize_t _unfinished
-    cdef Py_ssize_t _drained_bytes
-    cdef bint _is_held_back
+    cdef bint _must_linger
 
+    cdef AppTask _exchange
+    cdef Departure _departure
+
+    cpdef sweep(self, double now)
     cpdef take_turn(self)
-    cdef _wait_for_turn(self, bytes data)
     cdef _read_head(self, bytes data)
+    cdef _wait_for_turn(self, bytes data)
     cdef _begin(self, ParsedHead head)
-    cdef _apply_policy(self, ParsedHead head)
-    cdef _begin_websocket(self, ParsedHead head, dict template, forwarded)
-    cdef bytes _feed_body(self, bytes data)
-    cdef _hold(self, bytes data)
-    cdef bytes _take_held(self)
-    cdef bytes _take_window(self, Py_ssize_t size)
+    cdef _begin_websocket(self, ParsedHead head, dict scope)
+    cpdef bytes _hand_over(self)
+    cdef _read_body(self, bytes data)
+    cdef _let_go(self, int status)
     cdef _go_on(self)
     cdef _next_request(self)
+    cdef _become_idle(self)
+    cdef _refuse(self, exc)
+    cdef _on_read_deadline(self)
+    cdef _linger(self)
+    cdef _close(self)
+    cdef _forget(self)

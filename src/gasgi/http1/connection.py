@@ -1,7 +1,8 @@
 """An HTTP/1.1 connection: reads requests, runs one exchange at a time and decides what comes after each response.
 
-The asyncio protocol of every accepted connection until a WebSocket takes the transport over. http_writer is its
-writing half, http_ending knows how it ends.
+The asyncio protocol of every accepted connection until a WebSocket takes the transport over. Its parts: the inbox holds
+bytes that are not parsed yet, the response frames what the app sends, the outbox writes it, the deadlines say what has
+taken too long.
 """
 
 from __future__ import annotations
@@ -9,368 +10,336 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from gasgi._accel import HeadParser, RequestHead
+from gasgi._accel import RequestHead
+from gasgi.asgi.admission import admit
+from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.http import HttpExchange
-from gasgi.asgi.scope import http_scope, scope_template, websocket_scope
+from gasgi.asgi.websocket import WebSocketSession
 from gasgi.errors import RequestError
-from gasgi.http1.body import ChunkedBody, LengthBody
-from gasgi.http1.ending import CLIENT_LEFT, HttpEnding, describe_peer
-from gasgi.http1.phases import CLOSED, DISCARDING, HEAD, IDLE, LINGERING, REQUEST
-from gasgi.http1.response import FLUSH_BYTES
-from gasgi.proxy.policy import Forwarded
+from gasgi.http1.closing import reset, shut_side
+from gasgi.http1.departure import Departure
+from gasgi.http1.inbox import Inbox
+from gasgi.http1.phases import CLOSED, DISCARDING, HEAD, IDLE, LINGERING, REQUEST, UNDECIDED, WAITING
+from gasgi.http1.request_body import RequestBody
+from gasgi.http1.response import Response, ResponseOwner
+from gasgi.http1.upgrade import Upgrade
 from gasgi.proxy.protocol import ProxyInfo
-from gasgi.serving.flow import resume_reading
-from gasgi.serving.half_close import shut_on_purpose
+from gasgi.reporting.record import CLIENT_LEFT
+from gasgi.serving.deadlines import Deadlines
+from gasgi.serving.flow import WriteGate
+from gasgi.serving.outbox import Outbox
+from gasgi.serving.peer import Peer
 from gasgi.serving.runtime import Runtime
-from gasgi.websocket.connection import WebSocketConnection
+from gasgi.serving.sizes import LINGER_S
 from gasgi.websocket.handshake import read_handshake
 
 __all__ = ["HttpConnection"]
 
-HOLD_BYTES = 64 * 1024  # requests pipelined behind the one in progress: above this, reading pauses
-WINDOW_BYTES = 4 * 1024  # held bytes are parsed in windows of this size: a long burst is not copied for each request
 MAX_UNFINISHED = 16  # tasks that go on after their response; with more, the next request of the connection waits
+QUIET_S = 1.0  # a client idle for less may have its next request on the way when the worker stops
 
 
-class HttpConnection(HttpEnding):
+class HttpConnection(ResponseOwner):
     """``proxied`` is what a PROXY protocol header said, which the server reads before this is made."""
 
     def __init__(self, runtime: Runtime, proxied: ProxyInfo | None = None) -> None:
-        HttpEnding.__init__(self, runtime, proxied)
-
         # Fixed for the connection
-        self._parser = HeadParser(runtime.head_limits)
-        self._server: tuple[str, int | None] | None = None
-        self._scheme = "http"
-        self._is_trusted = False
-        self._tls: dict[str, Any] | None = None
+        self._runtime = runtime
+        self._proxied = proxied
+        self._transport: asyncio.Transport = None  # type: ignore[assignment]  # from connection_made on
+        self._peer: Peer = None  # type: ignore[assignment]  # from connection_made on
+        self._gate = WriteGate(runtime.loop)
+        self._outbox = Outbox(runtime.loop, self._gate)
+        self._inbox = Inbox(runtime)
+        self._deadlines = Deadlines(runtime)
+        self._body = RequestBody(runtime, self._inbox, self._deadlines)
+        self._response = Response(runtime, self, self._body, self._outbox, self._gate)
 
-        # Reading
-        self._body_left = 0  # of the request's content-length, bytes; -1 for a chunked body
-        self._held_at = 0  # how far the bytes held are parsed
-        self._late_bytes = 0
+        # What it does
+        self._phase = IDLE
+        self._last_active = 0.0
         self._unfinished = 0  # tasks of this connection that have not ended
-        self._drained_bytes = 0  # of a body read away
-        self._is_held_back = False  # too many of them, or answers the client does not take: the next request waits
+        self._must_linger = False
+
+        # Per request
+        self._exchange: AppTask | None = None
+        self._departure: Departure | None = None  # of a client that shut its side
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         runtime = self._runtime
         self._transport = transport
-        self._is_tls = transport.get_extra_info("sslcontext") is not None
-        self._scheme = "https" if self._is_tls else "http"
-        self._client = _address(transport.get_extra_info("peername"))
-        sockname = transport.get_extra_info("sockname")
-        self._server = _address(sockname)
-        if self._server is None and sockname:
-            path = sockname.decode("utf-8", "surrogateescape") if isinstance(sockname, bytes) else sockname
-            self._server = (path, None)
-        if runtime.proxy is not None:
-            is_unix = self._server is not None and self._server[1] is None
-            self._is_trusted = is_unix if self._client is None else runtime.proxy.is_trusted(self._client[0])
-        if self._proxied is not None:
-            self._client = self._proxied.client or self._client
-            self._server = self._proxied.server or self._server
-        if runtime.tls_info is not None and self._is_tls:
-            self._tls = runtime.tls_info(transport.get_extra_info("ssl_object"))
-        self._template = scope_template(self._client, self._server, self._scheme, runtime.settings.root_path)
+        self._outbox.transport = self._inbox.transport = self._deadlines.transport = transport
+        self._peer = Peer(runtime, transport, self._proxied)
         transport.set_write_buffer_limits(high=runtime.settings.write_buffer_bytes)
         runtime.connections.add(self)
         self._last_active = runtime.now
-        self._set_read_deadline(runtime.settings.first_byte_timeout_s)
+        self._deadlines.set_read(runtime.settings.first_byte_timeout_s)
 
     def data_received(self, data: bytes) -> None:
-        if self._body is not None:
-            data = self._feed_body(data)
-            if not data:
-                return
-        if self._phase == IDLE and self._runtime.turns.is_over():
+        if self._inbox.body is not None:
+            self._read_body(data)
+        elif self._phase == IDLE and self._runtime.turns.is_over():
             self._wait_for_turn(data)
         elif self._phase <= HEAD:
             self._read_head(data)
-        elif self._phase == REQUEST:
-            self._hold(data)
+        elif self._phase <= REQUEST:
+            self._inbox.hold(data)
         # LINGERING and CLOSED: read away
 
     def eof_received(self) -> bool:
-        self._is_eof = True
-        if self._phase != REQUEST:
+        self._inbox.is_eof = True
+        if self._phase != REQUEST and self._phase != WAITING:
             if self._phase != CLOSED:
                 self._close()
             return False
-        if self._body is not None:
+        if self._exchange is not None and self._exchange.is_websocket:
+            # It could not speak.
+            self._exchange.disconnect()
+            self._let_go(CLIENT_LEFT)
+            self._close()
+            return False
+        if self._inbox.body is not None:
             # RFC 9112, 8: the request can never be whole; the app learns of it from the end of the connection.
-            self._read_deadline = 0.0
-            self._set_write_deadline()
+            self._deadlines.read_at = 0.0
+            self._deadlines.set_write()
             return False
         # The client may only have shut its side (RFC 9112, 9.6). When it seems to have left, it still gets an answer
         # that is ready in the grace period, or on its way by then.
-        self._is_half_closed = not self._is_tls and shut_on_purpose(self._transport.get_extra_info("socket"))
+        departure = self._departure = Departure(self._deadlines, self._response, self._gate)
+        if not self._peer.is_tls:
+            departure.look(self._transport)
         if self._exchange is not None:
-            self._begin_grace()
-        return not self._is_tls
+            departure.begin_grace(self._exchange, True)
+        return not self._peer.is_tls
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._phase = CLOSED
-        self._read_deadline = self._write_deadline = 0.0
+        self._deadlines.clear()
         self._gate.lost()
-        self._out.clear()
-        self._out_bytes = 0
-        self._body = None
-        self._held = b""
-        self._late = None
+        self._outbox.clear()
+        self._inbox.clear()
         exchange = self._exchange
-        if exchange is None or not exchange.is_running:
-            self._exchange = None
-            self._runtime.forget(self)
+        if exchange is None or not exchange.is_running():
+            self._forget()
             return
         # Stays among the connections until the app has ended: that is who sweeps its grace period.
-        self._observe_end(self._status if self._framing else CLIENT_LEFT)
+        response = self._response
+        response.report(response.status if response.framing else CLIENT_LEFT)
         exchange.disconnect()
-        grace_s = self._runtime.settings.disconnect_grace_s
-        if grace_s > 0:
-            self._cancel_at = self._runtime.now + grace_s
+        if exchange.is_websocket:
+            self._forget()
+        elif self._runtime.settings.disconnect_grace_s > 0:
+            self._deadlines.set_grace()
         else:
             exchange.cancel()
 
     def pause_writing(self) -> None:
         self._gate.pause()
-        self._set_write_deadline()
+        self._deadlines.set_write()
 
     def resume_writing(self) -> None:
         if self._phase < LINGERING:
-            self._write_deadline = 0.0
+            self._deadlines.write_at = 0.0
         self._gate.resume()
-        if self._is_held_back:
-            self._is_held_back = False
+        if self._phase == WAITING:
             self._next_request()
 
-    # Waiting, for the turns
+    # Connection, for the server and the turns
+
+    def sweep(self, now: float) -> None:
+        deadlines = self._deadlines
+        if deadlines.is_read_over(now):
+            self._on_read_deadline()
+        if deadlines.is_write_over(now):
+            is_taken = not self._transport.get_write_buffer_size() and self._gate.is_open
+            if not is_taken or self._phase >= LINGERING:
+                self._transport.abort()
+        if deadlines.is_grace_over(now) and self._exchange is not None:
+            if self._departure is not None and self._phase == REQUEST:
+                self._departure.end_grace(self._exchange, self._transport)
+            else:
+                self._exchange.cancel()
+
+    def drain(self) -> None:
+        if self._phase == IDLE:
+            # Twice, because the time it was set from may have been a second old.
+            if self._runtime.now - self._last_active >= 2 * QUIET_S:
+                self._close()
+            else:
+                self._deadlines.set_read(QUIET_S)
+
+    def abort(self) -> None:
+        exchange = self._exchange
+        if exchange is not None:
+            self._response.report(self._response.status if self._response.framing else 500)
+            exchange.cancel()
+        self._gate.lost()
+        self._transport.abort()
 
     def take_turn(self) -> None:
-        if self._phase == REQUEST:
+        if self._phase == WAITING:
             self._next_request()
 
-    # HttpStream: the rest of it is in http_writer
+    # ResponseOwner
+
+    def response_ended(self, status: int, is_reset: bool) -> None:
+        if self._gate.is_lost:
+            return
+        self._let_go(status)
+        self._outbox.flush()
+        if is_reset:
+            reset(self._transport)
+        else:
+            self._close()
 
     def exchange_ended(self) -> None:
         self._unfinished -= 1
         if self._phase == CLOSED:
-            if self._exchange is not None and not self._exchange.is_running:
-                self._exchange = None
-                self._cancel_at = 0.0
-                self._runtime.forget(self)
-        elif self._is_held_back:
-            self._is_held_back = False
+            if self._exchange is not None and not self._exchange.is_running():
+                self._forget()
+        elif self._phase == WAITING:
             self._go_on()
 
     # Reading
 
     def _read_head(self, data: bytes) -> None:
+        inbox = self._inbox
         try:
-            head = self._parser.feed(data)
+            head = inbox.read_head(data)
         except RequestError as exc:
             self._refuse(exc)
             return
         if head is not None:
-            self._held = self._parser.take_leftover()
-            self._held_at = 0
             self._begin(head)
-        elif self._phase == IDLE and self._parser.is_partial:
+        elif self._phase == IDLE and inbox.is_in_head():
             self._phase = HEAD
-            self._set_read_deadline(self._runtime.settings.header_timeout_s)
+            self._deadlines.set_read(self._runtime.settings.header_timeout_s)
 
     def _wait_for_turn(self, data: bytes) -> None:
         """Hold the bytes as if behind a request in progress until others have had their turn."""
-        self._phase = REQUEST
-        self._read_deadline = 0.0
-        self._hold(data)
+        self._phase = WAITING
+        self._deadlines.read_at = 0.0
+        self._inbox.hold(data)
         self._runtime.turns.wait(self)
 
     def _begin(self, head: RequestHead) -> None:
-        """Hand a request to the app. The bytes behind its head are in ``_held`` from ``_held_at`` on."""
+        """Hand a request to the app; the bytes behind its head are in the inbox."""
         runtime = self._runtime
-        self._head = head
+        response = self._response
+        deadlines = self._deadlines
         self._phase = REQUEST
-        self._read_deadline = 0.0
-        if self._write_deadline and self._gate.is_open:
-            self._write_deadline = 0.0  # of the answer before: the client took it
-        self._keep_alive = head.keep_alive and runtime.keep_alive_s > 0
-        template = self._template
-        forwarded: Forwarded | None = None
-        if self._is_trusted or head.has_underscore_name:
-            try:
-                forwarded = self._apply_policy(head)
-            except RequestError as exc:
-                self._refuse(exc)
-                return
-            if forwarded is not None:
-                template = scope_template(
-                    forwarded.client, forwarded.server, forwarded.scheme, forwarded.root_path or template["root_path"]
-                )
-        if 0 < runtime.limit_concurrency <= len(runtime.exchanges):
-            self._observe_begin(template)
-            self._must_linger = True
-            self._answer(503, ((b"retry-after", b"1"),))
-            return
-        if head.upgrade == b"websocket":
-            self._begin_websocket(head, template, forwarded)
-            return
-        if runtime.observer is not None:
-            self._observe_begin(template)
-        has_body = head.is_chunked or head.content_length > 0
-        scope = http_scope(head, template, runtime.state, self._tls)
-        if forwarded is not None:
-            scope["path"] = forwarded.full_path(head.path)
-        exchange = HttpExchange(runtime, self, scope, has_body)
-        self._exchange = exchange
-        self._unfinished += 1
-        if has_body:
-            self._wants_continue = head.expects_continue
-            if head.is_chunked:
-                self._body = ChunkedBody(runtime.settings.limit_request_field_bytes)
-                self._body_left = -1
-            else:
-                self._body = LengthBody(head.content_length)
-                self._body_left = head.content_length
-            if not self._wants_continue:
-                self._set_read_deadline(runtime.settings.body_timeout_s)
-            while self._body is not None:
-                data = self._take_window(self._body_left if self._body_left > 0 else HOLD_BYTES)
-                if not data:
-                    break
-                self._held_at -= len(self._feed_body(data))
-                if self._phase != REQUEST:
-                    self._unfinished -= 1  # refused: the app does not get to see it
-                    return
-            if (
-                self._is_reading_paused
-                and self._body is not None
-                and exchange.buffered <= runtime.settings.body_buffer_bytes
-            ):
-                self._resume_reading()
-        if self._is_eof:
-            if self._body is not None:
-                # RFC 9112, 8: it was pipelined, and can never be whole.
-                self._is_half_closed = False
-                self._read_deadline = 0.0
-            self._begin_grace()
-        exchange.start()
-
-    def _apply_policy(self, head: RequestHead) -> Forwarded | None:
-        """Take what a trusted proxy says of the client, and drop or refuse ambiguous field names."""
-        proxy = self._runtime.proxy
-        if proxy is None:
-            return None
-        if head.has_underscore_name:
-            head.headers = proxy.apply_field_policy(head.headers, self._is_trusted)
-        return proxy.rewrite(head, self._client, self._scheme, self._server, self._is_trusted)
-
-    def _begin_websocket(self, head: RequestHead, template: dict[str, Any], forwarded: Forwarded | None) -> None:
-        runtime = self._runtime
-        if self._is_eof:
-            # It was pipelined, and its client has shut its side: nothing would ever tell the app of its end.
-            self._close()
-            return
+        response.begin(head)
+        deadlines.read_at = 0.0
+        if deadlines.write_at and self._gate.is_open:
+            deadlines.write_at = 0.0  # of the answer before: the client took it
         try:
-            handshake = read_handshake(head, runtime.settings)
+            scope = admit(runtime, self._peer, response.record, head)
+            if head.upgrade == b"websocket":
+                self._begin_websocket(head, scope)
+                return
+            exchange = HttpExchange(runtime, response, scope, head)
+            self._exchange = exchange
+            if head.is_chunked or head.content_length > 0:
+                self._body.begin(head, exchange)
         except RequestError as exc:
-            self._observe_begin(template)  # with the client that a trusted proxy named
             self._refuse(exc)
             return
-        self._flush()
-        scope = websocket_scope(head, template, runtime.state, self._tls, handshake.subprotocols)
-        if forwarded is not None:
-            scope["path"] = forwarded.full_path(head.path)
-        connection = WebSocketConnection(runtime, self._transport, head, handshake, scope, self._proxied)
-        leftover = self._take_held()
-        self._phase = CLOSED
-        self._head = None
-        runtime.connections.discard(self)
-        runtime.connections.add(connection)
-        self._transport.set_protocol(connection)  # type: ignore[arg-type]  # a protocol by its methods alone
-        if self._is_reading_paused:
-            resume_reading(self._runtime.loop, self._transport)
-        if not self._gate.is_open:
-            connection.pause_writing()
-        connection.start(leftover)
+        if self._departure is not None:
+            # It was pipelined.
+            self._departure.begin_grace(exchange, self._inbox.body is None)
+        self._unfinished += 1
+        exchange.start()
 
-    def _feed_body(self, data: bytes) -> bytes:
-        """Give the body its part of ``data``; return what lies behind the body."""
-        body: LengthBody | ChunkedBody = self._body  # type: ignore[assignment]  # called while there is one
+    def _begin_websocket(self, head: RequestHead, scope: dict[str, Any]) -> None:
+        runtime = self._runtime
+        response = self._response
+        handshake = read_handshake(head, runtime.settings)
+        if self._inbox.is_eof:
+            # It was pipelined, and its client has shut its side: it could not speak.
+            self._let_go(CLIENT_LEFT)
+            self._close()
+            return
+        scope["subprotocols"] = list(handshake.subprotocols)
+        response.keep_alive = False  # whether what comes behind a refusal is HTTP again, only the client knows
+        opening = Upgrade(runtime, self._transport, handshake, response.record, self._hand_over)
+        session = self._exchange = WebSocketSession(runtime, response, opening, scope, head)
+        self._outbox.flush()
+        self._unfinished += 1
+        session.start()
+
+    def _hand_over(self) -> bytes:
+        """A WebSocket takes the transport."""
+        self._phase = CLOSED
+        self._exchange = None
+        self._response.release()
+        self._runtime.connections.discard(self)
+        self._inbox.resume()
+        return self._inbox.take()
+
+    def _read_body(self, data: bytes) -> None:
+        body = self._body
         try:
-            piece = body.feed(data)
+            body.read(data)
         except RequestError as exc:
             if self._exchange is None:
                 # Its request has been answered: another answer would be taken for that to the next request.
-                self._runtime.log.info("Closing the connection of %s: %s", describe_peer(self._client), exc)
+                self._runtime.log.info("Closing the connection of %s: %s", self._peer, exc)
                 self._linger()
             else:
                 self._refuse(exc)
-            return b""
-        if self._body_left > 0:
-            self._body_left -= len(piece)
-        exchange = self._exchange
-        if exchange is not None and piece:
-            self._wants_continue = False
-            exchange.feed_body(piece)
-        if body.is_complete:
-            self._body = None
-            self._read_deadline = 0.0
-            if exchange is not None:
-                exchange.end_body()
-                return body.take_leftover()
-            leftover = body.take_leftover()
-            if leftover:
-                self._hold(leftover)
-            self._next_request()
-            return b""
-        if exchange is None:
-            # After the response: the rest of the body is read away, within a bound.
-            self._drained_bytes += len(data)
-            if self._drained_bytes > self._runtime.settings.max_body_drain_bytes:
+            return
+        if self._exchange is None:
+            if self._inbox.body is None:
+                self._next_request()
+            elif body.leaves_much():
                 self._linger()
-        elif exchange.buffered > self._runtime.settings.body_buffer_bytes:
-            self._pause_reading()
-            self._read_deadline = 0.0
+
+    # From one request to the next
+
+    def response_complete(self) -> None:
+        response = self._response
+        inbox = self._inbox
+        self._let_go(response.status)
+        self._runtime.count_request()
+        if not response.keep_alive:
+            self._outbox.flush()
+            if self._must_linger or self._inbox.body is not None or inbox.has_bytes():
+                self._linger()
+            else:
+                self._close()
+        elif self._inbox.body is not None:
+            if inbox.is_eof:
+                self._close()
+                return
+            self._outbox.flush()
+            self._phase = DISCARDING
+            self._deadlines.set_read(self._runtime.settings.body_timeout_s)
+            inbox.resume()
+        elif inbox.has_bytes():
+            self._outbox.hold_answer()
+            self._go_on()
+        elif inbox.is_paused or inbox.is_eof or self._unfinished > MAX_UNFINISHED or not self._gate.is_open:
+            self._go_on()
         else:
-            self._set_read_deadline(self._runtime.settings.body_timeout_s)
-        return b""
+            self._outbox.flush()
+            self._become_idle()
 
-    def _hold(self, data: bytes) -> None:
-        """Keep bytes of later requests; stop reading when there are many."""
-        if self._late is None:
-            self._late = [data]
-        else:
-            self._late.append(data)
-        self._late_bytes += len(data)
-        if self._late_bytes + len(self._held) - self._held_at > HOLD_BYTES:
-            self._pause_reading()
-
-    def _take_held(self) -> bytes:
-        """Return the bytes behind the request in progress and hold none."""
-        held = self._held[self._held_at :] if self._held_at else self._held
-        self._held = b""
-        self._held_at = 0
-        if self._late is not None:
-            held = b"".join([held, *self._late]) if held or len(self._late) > 1 else self._late[0]
-            self._late = None
-            self._late_bytes = 0
-        return held
-
-    def _take_window(self, size: int) -> bytes:
-        """Return up to ``size`` of the bytes held, so that a long burst is not copied for each of its requests."""
-        if self._held_at >= len(self._held):
-            self._held = self._take_held()
-        window = self._held[self._held_at : self._held_at + size]
-        self._held_at += len(window)
-        return window
+    def _let_go(self, status: int) -> None:
+        """Tell exchange and observer that the answer is over."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.complete()
+        self._deadlines.grace_at = 0.0
+        self._body.end()
+        self._response.report(status)
+        self._response.reset()
 
     def _go_on(self) -> None:
         """Begin the next request; where a task may run at once, one within the other, not before the next turn."""
         if self._runtime.has_task_factory:
-            self._phase = REQUEST
+            self._phase = WAITING
             self._runtime.turns.wait(self)
         else:
             self._next_request()
@@ -378,89 +347,94 @@ class HttpConnection(HttpEnding):
     def _next_request(self) -> None:
         """Go on with the bytes held, or wait for more."""
         if self._unfinished > MAX_UNFINISHED or not self._gate.is_open:
-            self._flush()
-            self._phase = REQUEST
-            self._is_held_back = True
+            self._outbox.flush()
+            self._phase = WAITING
             return
         self._phase = IDLE
-        while True:
-            window = self._take_window(WINDOW_BYTES)
-            if not window:
-                break
-            try:
-                head = self._parser.feed(window)
-            except RequestError as exc:
-                self._refuse(exc)
-                return
-            if head is not None:
-                self._held_at -= len(self._parser.take_leftover())
-                self._begin(head)
-                return
-        if self._is_reading_paused:
-            self._resume_reading()
-        self._flush()
-        runtime = self._runtime
-        if self._is_eof:
+        inbox = self._inbox
+        try:
+            head = inbox.next_head()
+        except RequestError as exc:
+            self._refuse(exc)
+            return
+        if head is not None:
+            self._begin(head)
+            return
+        inbox.resume()
+        self._outbox.flush()
+        if inbox.is_eof:
             self._close()
-        elif self._parser.is_partial:
+        elif inbox.is_in_head():
             self._phase = HEAD
-            self._set_read_deadline(runtime.settings.header_timeout_s)
+            self._deadlines.set_read(self._runtime.settings.header_timeout_s)
         else:
             self._become_idle()
 
-    # For the writing half
-
-    def _resume_body(self) -> None:
-        if self._body is not None and not self._is_eof:
-            if self._is_reading_paused:
-                self._resume_reading()
-            self._set_read_deadline(self._runtime.settings.body_timeout_s)
-
-    def _must_close_after(self, more: bool) -> bool:
-        # Streaming apps may still read the rest of the body, so only a response that is already whole decides here.
-        return self._body is not None and not more and self._body_left > self._runtime.settings.max_body_drain_bytes
-
-    def _complete(self) -> None:
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.complete()
-        self._cancel_at = 0.0
+    def _become_idle(self) -> None:
         runtime = self._runtime
-        runtime.count_request()
-        if runtime.observer is not None:
-            self._observe_end(self._status)
-        self._head = None
-        self._framing = 0
-        self._sent_bytes = 0
-        self._wants_continue = False
-        if not self._keep_alive:
-            self._flush()
-            if self._must_linger or self._body is not None or self._held_at < len(self._held) or self._late is not None:
-                self._linger()
+        self._phase = IDLE
+        self._last_active = runtime.now
+        self._deadlines.read_at = runtime.now + (QUIET_S if runtime.is_draining else runtime.keep_alive_s)
+
+    # Ends
+
+    def _refuse(self, exc: RequestError) -> None:
+        """Answer a request that is not served and end the connection; the app sees the end of its body, if it runs."""
+        self._runtime.log.info("Refused a request from %s: %s", self._peer, exc)
+        self._must_linger = True
+        exchange = self._exchange
+        response = self._response
+        if exchange is not None:
+            exchange.disconnect()
+            if response.framing != UNDECIDED:
+                response.cut_off()
+                return
+        elif response.record is not None and not response.record.has_begun():
+            peer = self._peer
+            response.record.begin(response.request, peer.client, peer.server, peer.scheme, peer.proxied)
+        response.answer(exc.status, exc.fields)
+
+    def _on_read_deadline(self) -> None:
+        if self._phase == HEAD:
+            self._refuse(RequestError(408, "Request Timeout", "the head took longer than gasgi_header_timeout_s"))
+        elif self._phase == REQUEST:
+            self._refuse(RequestError(408, "Request Timeout", "the body stalled for gasgi_body_timeout_s"))
+        elif self._transport.get_write_buffer_size() and self._phase != DISCARDING:
+            # The client is still taking the answer: its time to say more has not begun.
+            if not self._deadlines.write_at:
+                self._deadlines.set_write()
+            if self._phase == LINGERING:
+                self._deadlines.set_read(LINGER_S)
             else:
-                self._close()
-        elif self._body is not None and self._is_eof:
-            self._close()
-        elif self._body is not None:
-            self._flush()
-            self._phase = DISCARDING
-            self._drained_bytes = 0
-            self._set_read_deadline(runtime.settings.body_timeout_s)
-            if self._is_reading_paused:
-                self._resume_reading()
-        elif self._held_at < len(self._held) or self._late is not None:
-            if self._out_bytes >= FLUSH_BYTES:
-                self._flush()
-            else:
-                self._hold_answer()
-            self._go_on()
-        elif self._is_reading_paused or self._is_eof or self._unfinished > MAX_UNFINISHED or not self._gate.is_open:
-            self._go_on()
+                self._become_idle()
         else:
-            self._flush()
-            self._become_idle()
+            # Behind a refusal too: over TLS a connection that is aborted ends without close_notify (RFC 8446, 6.1).
+            self._close()
 
+    def _linger(self) -> None:
+        """Close once the client has seen the answer: a close with unread bytes would reset the connection."""
+        self._phase = LINGERING
+        self._inbox.clear()
+        self._inbox.resume()
+        self._deadlines.set_read(LINGER_S)
+        if self._inbox.is_eof:
+            self._close()
+        elif not self._peer.is_tls:
+            shut_side(self._transport)
 
-def _address(name: Any) -> tuple[str, int] | None:
-    """Cut a socket name to host and port; None for a unix socket."""
-    return (name[0], name[1]) if isinstance(name, tuple) else None
+    def _forget(self) -> None:
+        """The connection is lost, and the app has ended."""
+        self._exchange = None
+        self._deadlines.grace_at = 0.0
+        self._body.end()
+        self._response.release()
+        self._runtime.forget(self)
+
+    def _close(self) -> None:
+        self._phase = CLOSED
+        self._inbox.clear()
+        self._deadlines.read_at = 0.0
+        self._outbox.flush()
+        self._transport.close()
+        # A client that does not read keeps a closing transport open.
+        self._deadlines.set_write()

@@ -1,106 +1,128 @@
-"""Send files as part of a response: by the kernel where it can, in pieces otherwise.
+"""Send a file as a piece of a response: by the kernel where it can, in pieces otherwise.
 
-Behind http_writer, which frames them; http_file opens and reads them.
+The response, which is asked for it, does the framing; serving/file_region opens and reads files.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, Protocol
 
-from gasgi.asgi.http import HttpExchange
 from gasgi.http1.phases import CHUNKED, LENGTH, UNDECIDED
-from gasgi.http1.response import HttpWriter
 from gasgi.serving.file_region import HAS_SENDFILE, FileRegion, open_region, sendfile_region
+from gasgi.serving.flow import WriteGate
+from gasgi.serving.outbox import Outbox
+from gasgi.serving.runtime import Runtime
 
-__all__ = ["HttpFileSender"]
+__all__ = ["FileResponse"]
 
 
-class HttpFileSender(HttpWriter):
-    """Adds ``send_file`` to HttpWriter."""
+class Framing(Protocol):
+    """What a file needs of the response that it is a piece of."""
 
-    def send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> Coroutine[Any, Any, None]:
-        self._raise_when_lost()
-        # Named now: the app may have ended, and the next request begun, before the first step of what is returned.
-        return self._send_file(self._exchange, file, offset, count, more)
+    number: int
+    framing: int
+    length_left: int
+    sent_bytes: int
 
-    # Helpers
+    def has_no_body(self) -> bool: ...
+    def put_head(self, body: bytes, size: int, more: bool) -> None: ...
+    def take_length(self, size: int, more: bool) -> None: ...
+    def send_body(self, body: bytes, more: bool) -> Awaitable[None]: ...
+    def cut_off(self) -> None: ...
 
-    async def _send_file(
-        self, exchange: HttpExchange | None, file: Any, offset: int | None, count: int | None, more: bool
-    ) -> None:
+
+class FileResponse:
+    """The file that one ``send`` of an app gives."""
+
+    def __init__(self, runtime: Runtime, response: Framing, outbox: Outbox, gate: WriteGate) -> None:
+        self._runtime = runtime
+        self._response = response
+        self._outbox = outbox
+        self._gate = gate
+        # Named now: the app may have ended, and the next request begun, before the first step of ``send``.
+        self._number = response.number
+
+    async def send(self, file: Any, offset: int | None, count: int | None, more: bool) -> None:
+        """Send ``count`` bytes of ``file`` from ``offset`` on, as HttpStream.send_file says."""
         loop = self._runtime.loop
-        region = await open_region(loop, file, offset, count, self._length_left)
+        response = self._response
+        region = await open_region(loop, file, offset, count, response.length_left)
         try:
-            self._raise_when_lost()
-            if self._exchange is not exchange:
+            self._gate.check()
+            if not self._is_mine():
                 return  # the app ended without waiting for this
-            if self._drops_body():
-                await self.send_body(b"", more)
+            if response.has_no_body():
+                await response.send_body(b"", more)
             elif region.content is not None:
                 region.advance(len(region.content))
-                await self.send_body(region.content, more)
+                await response.send_body(region.content, more)
             elif region.left < 0:
                 async for piece in region.stream(loop, count):
-                    if self._exchange is not exchange:
+                    if not self._is_mine():
                         return
-                    await self.send_body(piece, True)
-                if self._exchange is exchange:
-                    await self.send_body(b"", more)
+                    await response.send_body(piece, True)
+                if self._is_mine():
+                    await response.send_body(b"", more)
             else:
                 await self._send_region(region, more)
         finally:
             region.close()
 
-    def _drops_body(self) -> bool:
-        request = self._head
-        return self._status in (204, 205, 304) or (request is not None and request.method == "HEAD")
+    def _is_mine(self) -> bool:
+        return self._response.number == self._number
 
     async def _send_region(self, region: FileRegion, more: bool) -> None:
         """Send a region as one piece of the body; a failure half-way ends the connection, whose framing is lost."""
-        exchange = self._exchange
+        response = self._response
+        outbox = self._outbox
         size = region.left
-        if self._framing == UNDECIDED:
-            self._send_head(b"", size, more)
-        elif self._framing == LENGTH:
-            self._take_length(size, more)
-        if self._framing == CHUNKED:
-            self._put(b"%x\r\n" % size)
+        if response.framing == UNDECIDED:
+            response.put_head(b"", size, more)
+        elif response.framing == LENGTH:
+            response.take_length(size, more)
+        if response.framing == CHUNKED:
+            outbox.put(b"%x\r\n" % size)
         try:
-            self._flush()
-            socket = self._transport.get_extra_info("socket")
-            if socket is not None and HAS_SENDFILE and self._runtime.settings.sendfile and not self._is_tls:
+            outbox.flush()
+            socket = outbox.transport.get_extra_info("socket")
+            if socket is not None and self._may_sendfile():
                 await self._empty_transport()
                 async for sent in sendfile_region(region, socket.fileno(), self._wait_writable):
-                    self._sent_bytes += sent
+                    response.sent_bytes += sent
                     # Raises when the connection is lost: its descriptor may be another client's by the next call.
                     await self._gate.next_turn()
             async for piece in region.pieces(self._runtime.loop):
-                self._raise_when_lost()
-                self._sent_bytes += len(piece)
-                self._put(piece)
-                self._flush()
+                self._gate.check()
+                response.sent_bytes += len(piece)
+                outbox.put(piece)
+                outbox.flush()
                 await self._gate.wait()
         except ConnectionError:
             # sendfile hears of it before the transport does; wait() raises when that has told everybody.
-            self._transport.abort()
+            outbox.transport.abort()
             if not self._gate.is_lost:
                 self._gate.pause()
             await self._gate.wait()
             raise
         except BaseException:
-            if self._exchange is exchange and not self._gate.is_lost:
-                self._cut_off()
+            if self._is_mine() and not self._gate.is_lost:
+                response.cut_off()
             raise
-        self._raise_when_lost()
-        if self._framing == CHUNKED:
-            self._put(b"\r\n")
-        await self.send_body(b"", more)
+        self._gate.check()
+        if response.framing == CHUNKED:
+            outbox.put(b"\r\n")
+        await response.send_body(b"", more)
+
+    def _may_sendfile(self) -> bool:
+        is_tls = self._outbox.transport.get_extra_info("sslcontext") is not None
+        return HAS_SENDFILE and self._runtime.settings.sendfile and not is_tls
 
     async def _empty_transport(self) -> None:
         """Return when the transport holds nothing, so that the kernel can be given what comes next."""
-        transport = self._transport
+        transport = self._outbox.transport
         if transport.get_write_buffer_size():
             transport.set_write_buffer_limits(high=0)
             try:
@@ -108,20 +130,21 @@ class HttpFileSender(HttpWriter):
             finally:
                 if not self._gate.is_lost:
                     transport.set_write_buffer_limits(high=self._runtime.settings.write_buffer_bytes)
-        self._raise_when_lost()
+        self._gate.check()
 
     async def _wait_writable(self) -> None:
         """Return when the socket takes more; the write timeout runs meanwhile."""
-        loop = self._runtime.loop
+        loop: asyncio.AbstractEventLoop = self._runtime.loop
+        protocol: Any = self._outbox.transport.get_protocol()
         # Loops refuse to watch a descriptor that a transport owns, but not its duplicate.
-        descriptor = os.dup(self._transport.get_extra_info("socket").fileno())
+        descriptor = os.dup(self._outbox.transport.get_extra_info("socket").fileno())
         try:
-            self.pause_writing()
-            loop.add_writer(descriptor, self.resume_writing)
+            protocol.pause_writing()
+            loop.add_writer(descriptor, protocol.resume_writing)
             try:
                 await self._gate.wait()
             finally:
                 loop.remove_writer(descriptor)
         finally:
             os.close(descriptor)
-            self.resume_writing()
+            protocol.resume_writing()

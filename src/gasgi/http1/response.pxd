@@ -1,50 +1,51 @@
+cimport cython
+
 from gasgi._parser cimport RequestHead as ParsedHead
-from gasgi.serving.flow cimport WriteGate
-from gasgi.asgi.http cimport HttpExchange
 from gasgi.asgi.stream cimport HttpStream
+from gasgi.http1.request_body cimport RequestBody
+from gasgi.reporting.record cimport Record
+from gasgi.serving.flow cimport WriteGate
+from gasgi.serving.outbox cimport Outbox
 from gasgi.serving.runtime cimport Runtime
 
+cdef Py_ssize_t FLUSH_BYTES, JOIN_BYTES, COPY_BYTES
 cdef int UNDECIDED, NO_BODY, LENGTH, CHUNKED, UNTIL_CLOSE
-cdef Py_ssize_t JOIN_BYTES, COPY_CHUNK_BYTES
-cdef double HOLD_S
 
-cdef class HttpWriter(HttpStream):
+cdef class ResponseOwner:
+    cpdef response_complete(self)
+    cpdef response_ended(self, int status, bint is_reset)
+    cpdef exchange_ended(self)
+
+@cython.final
+cdef class Response(HttpStream):
     cdef Runtime _runtime
-    cdef object _transport
+    cdef ResponseOwner _owner
+    cdef RequestBody _body
+    cdef Outbox _outbox
     cdef WriteGate _gate
-    cdef bint _is_tls
 
-    cdef ParsedHead _head
-    cdef HttpExchange _exchange
-    cdef bint _keep_alive
-    cdef bint _wants_continue
+    cdef public Py_ssize_t number
+    cdef public ParsedHead request
+    cdef public bint keep_alive
 
     cdef bytes _held_head
-    cdef int _framing
-    cdef long long _length_left
-    cdef int _status
-    cdef long long _sent_bytes
+    cdef public int framing
+    cdef public long long length_left
+    cdef public int status
+    cdef public long long sent_bytes
     cdef bytes _trailer_lines
-    cdef object _response_headers
 
-    cdef list _out
-    cdef Py_ssize_t _out_bytes
-    cdef bint _is_flush_due
-    cdef Py_ssize_t _answers_held
-    cdef double _flush_by
+    cdef public Record record
+    cdef object _fields
 
+    cpdef begin(self, ParsedHead request)
+    cpdef reset(self)
+    cpdef release(self)
+    cpdef answer(self, int status, tuple fields)
+    cpdef put_head(self, bytes body, Py_ssize_t size, bint more)
+    cpdef bint has_no_body(self) except -1
+    cpdef int take_length(self, Py_ssize_t size, bint more) except -1
     cdef _complete(self)
-    cdef _resume_body(self)
-    cdef _give_up(self)
-    cdef _cut_off(self)
-    cdef _answer(self, int status, tuple fields)
-    cdef _send_head(self, bytes body, Py_ssize_t size, bint more)
-    cdef bint _must_close_after(self, bint more) except -1
-    cdef bint _ends_with_connection(self)
-    cdef int _take_length(self, Py_ssize_t size, bint more) except -1
+    cdef _pace(self, Py_ssize_t size)
     cdef _put_chunk(self, bytes body, Py_ssize_t size)
-    cdef int _raise_when_lost(self) except -1
-    cdef _put(self, bytes data)
-    cdef _flush_soon(self)
-    cdef _hold_answer(self)
-    cdef _flush(self)
+    cpdef report(self, int status)

@@ -1,337 +1,313 @@
-"""The writing half of an HTTP/1.1 connection: framing of responses (RFC 9112, 6) and when bytes reach the transport.
+"""One response of a connection as bytes (RFC 9112, 6 and 7): its head, its framing, how much of it is sent.
 
-Small pieces sent in one turn of the loop leave in one write. With http_connection and ws_connection the only code that
-writes to a transport.
+What becomes of the connection when it is whole, or never will be, is its owner's business.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
+from typing import Any
 
 from gasgi._accel import RequestHead, encode_chunk, encode_response_head, join_message
 from gasgi.asgi.awaitables import DONE
-from gasgi.asgi.http import HttpExchange
 from gasgi.asgi.stream import HttpStream
-from gasgi.errors import ASGIMisuse, ClientDisconnected
+from gasgi.errors import ASGIMisuse
+from gasgi.http1.file_response import FileResponse
 from gasgi.http1.phases import CHUNKED, LENGTH, NO_BODY, UNDECIDED, UNTIL_CLOSE
+from gasgi.http1.request_body import RequestBody
+from gasgi.reporting.record import CLIENT_LEFT, Record
 from gasgi.serving.flow import WriteGate
+from gasgi.serving.outbox import Outbox
 from gasgi.serving.runtime import Runtime
+from gasgi.serving.sizes import COPY_BYTES, FLUSH_BYTES, JOIN_BYTES
 from gasgi.tables import FORBIDDEN_TRAILERS, STATUS_PHRASES
 
-__all__ = ["HttpWriter"]
-
-FLUSH_BYTES = 64 * 1024  # held pieces of this size do not wait for the end of the turn
-JOIN_BYTES = 16 * 1024  # up to here one copy is cheaper than a write of several buffers
-HOLD_S = 0.001  # how long a complete answer may wait for the next ones of a pipeline
-COPY_CHUNK_BYTES = 4 * 1024  # up to here a chunk is copied between its frame instead of written as three pieces
+__all__ = ["Response", "ResponseOwner"]
 
 
-class HttpWriter(HttpStream):
-    """Turns what the exchange sends into bytes; what a connection does beside that is up to its subclasses."""
+class ResponseOwner:
+    """What a response needs of the connection that it goes out on. This one does nothing, as one that is lost."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def response_complete(self) -> None:
+        """The response is whole."""
+
+    def response_ended(self, status: int, is_reset: bool) -> None:
+        """The response never will be whole: end the connection, with a reset where nothing else would tell."""
+
+    def exchange_ended(self) -> None:
+        """The app's task is over."""
+
+
+NOBODY = ResponseOwner()
+
+
+class Response(HttpStream):
+    """One per connection, for one request after the other; ``begin`` makes it the next one's."""
+
+    def __init__(
+        self, runtime: Runtime, owner: ResponseOwner, body: RequestBody, outbox: Outbox, gate: WriteGate
+    ) -> None:
         # Fixed for the connection
         self._runtime = runtime
-        self._transport: asyncio.Transport = None  # type: ignore[assignment]  # from connection_made on
-        self._gate = WriteGate(runtime.loop)
-        self._is_tls = False
+        self._owner = owner
+        self._body = body  # of the request
+        self._outbox = outbox
+        self._gate = gate
 
-        # Per request
-        self._head: RequestHead | None = None
-        self._exchange: HttpExchange | None = None
-        self._keep_alive = False
-        self._wants_continue = False  # 100 (Continue) is due when the app asks for the body
+        # Of the request that it answers
+        self.number = 0  # which one: tells whoever began to send long ago whether it is still the same
+        self.request: RequestHead | None = None  # None also when no head was whole
+        self.keep_alive = False
 
-        # Per response
+        # Of the answer
         self._held_head: bytes | None = None  # encoded, waiting for the first piece of the body
-        self._framing = UNDECIDED
-        self._length_left = -1  # what the app's content-length still allows, bytes
-        self._status = 0
-        self._sent_bytes = 0
+        self.framing = UNDECIDED
+        self.length_left = -1  # what the app's content-length still allows, bytes
+        self.status = 0
+        self.sent_bytes = 0
         self._trailer_lines = b""
-        self._response_headers: list[tuple[bytes, bytes]] | None = None  # kept for the observer only
 
-        # Output
-        self._out: list[bytes] = []
-        self._out_bytes = 0
-        self._is_flush_due = False
-        self._answers_held = 0  # complete answers in _out, waiting for those to the requests pipelined behind
-        self._flush_by = 0.0  # loop time until which the first of them waits
+        # For the observer
+        self.record = None if runtime.observer is None else Record(runtime.observer)
+        self._fields: list[tuple[bytes, bytes]] | None = None
 
-    # HttpStream
+    def begin(self, request: RequestHead) -> None:
+        """Answer ``request`` next."""
+        self.request = request
+        self.keep_alive = request.keep_alive and self._runtime.keep_alive_s > 0
 
-    def prepare_head(self, status: int, headers: Iterable[Iterable[bytes]], has_trailers: bool) -> None:
-        self._raise_when_lost()
+    def reset(self) -> None:
+        """Forget the request and the answer to it."""
+        self.number += 1
+        self.request = None
+        self.framing = UNDECIDED
+        self.sent_bytes = 0
+
+    def release(self) -> None:
+        """Let go of the connection, which is lost: nothing is to wait for the garbage collector."""
+        self._owner = NOBODY
+
+    # HttpStream, for the exchange
+
+    def prepare_head(self, status: int, headers: Iterable[Iterable[bytes]]) -> None:
+        self._gate.check()
         if status < 200:
             raise ASGIMisuse(f"http.response.start takes a final status, not {status}")
         runtime = self._runtime
-        if runtime.observer is not None:
+        if self.record is not None:
             headers = list(headers)
-            self._response_headers = headers  # type: ignore[assignment]  # checked by the encoder
+            self._fields = headers  # type: ignore[assignment]  # checked by the encoder
         head, length, closes = encode_response_head(status, headers, runtime.server_field, runtime.date_field)
         self._held_head = head
-        self._length_left = length
-        self._status = status
+        self.length_left = length
+        self.status = status
         if closes:
-            self._keep_alive = False
+            self.keep_alive = False
 
     def send_body(self, body: bytes, more: bool) -> Awaitable[None]:
-        self._raise_when_lost()
+        self._gate.check()
         size = len(body)
-        if self._framing == UNDECIDED:
-            self._send_head(body, size, more)
-        elif self._framing == CHUNKED:
+        if self.framing == UNDECIDED:
+            self.put_head(body, size, more)
+        elif self.framing == CHUNKED:
             if size:
                 self._put_chunk(body, size)
             if not more:
-                self._put(b"0\r\n\r\n")
-        elif self._framing == LENGTH:
-            self._take_length(size, more)
-            self._put(body)
-        elif self._framing == UNTIL_CLOSE:
-            self._put(body)
-        if self._framing == NO_BODY:
-            if more:
-                # Nothing of it is ever sent, so nothing else would make an endless stream wait.
-                self._flush_soon()
-                return self._gate.next_turn()
-        else:
-            self._sent_bytes += size
-        if not more:
-            self._complete()
-        elif self._out_bytes >= FLUSH_BYTES:
-            self._flush()
-            if self._gate.is_open:
-                # An app that streams without a pause must not keep the loop from everybody else.
-                return self._gate.next_turn()
-        else:
-            if not self._is_flush_due:
-                self._flush_soon()
-            if not size:
-                # Nothing is held that would ever be full: an app that sends nothing without a pause must not either.
-                return self._gate.next_turn()
-        if self._gate.is_open:
-            return DONE
-        return self._gate.wait()
+                self._outbox.put(b"0\r\n\r\n")
+        elif self.framing == LENGTH:
+            self.take_length(size, more)
+            self._outbox.put(body)
+        elif self.framing == UNTIL_CLOSE:
+            self._outbox.put(body)
+        if self.framing != NO_BODY:
+            self.sent_bytes += size
+        return self._pace(size) if more else self._complete()
 
     def send_informational(self, status: int, headers: Iterable[Iterable[bytes]]) -> Awaitable[None]:
-        self._raise_when_lost()
-        if self._head is None or self._head.http_version == "1.0":  # RFC 9110, 15.2: never to HTTP/1.0
+        self._gate.check()
+        if self.request is None or self.request.http_version == "1.0":  # RFC 9110, 15.2: never to HTTP/1.0
             return DONE
         head, _, _ = encode_response_head(status, headers, b"", b"")
-        self._put(head + b"\r\n")
-        self._flush()
+        self._outbox.put(head + b"\r\n")
+        self._outbox.flush()
         return self._gate.next_turn()
 
     def send_trailers(self, headers: Iterable[Iterable[bytes]], more: bool) -> Awaitable[None]:
-        self._raise_when_lost()
-        head = self._head
-        if self._framing == CHUNKED and head is not None and head.accepts_trailers:
+        self._gate.check()
+        request = self.request
+        if self.framing == CHUNKED and request is not None and request.accepts_trailers:
             self._trailer_lines += _encode_trailers(headers)
         if more:
             return DONE
-        if self._framing == CHUNKED:
-            self._put(b"0\r\n" + self._trailer_lines + b"\r\n")
+        if self.framing == CHUNKED:
+            self._outbox.put(b"0\r\n" + self._trailer_lines + b"\r\n")
             self._trailer_lines = b""
-        elif self._framing == LENGTH:
-            self._take_length(0, False)
-        self._complete()
-        return DONE if self._gate.is_open else self._gate.wait()
+        elif self.framing == LENGTH:
+            self.take_length(0, False)
+        return self._complete()
 
-    def want_body(self) -> None:
-        if self._wants_continue:
-            self._wants_continue = False
-            if self._framing == UNDECIDED:
-                self._put(b"HTTP/1.1 100 Continue\r\n\r\n")
-                self._flush()
-        self._resume_body()
+    def send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> Coroutine[Any, Any, None]:
+        self._gate.check()
+        return FileResponse(self._runtime, self, self._outbox, self._gate).send(file, offset, count, more)
+
+    def body_taken(self, size: int) -> None:
+        request_body = self._body
+        if request_body.wants_continue:
+            request_body.wants_continue = False
+            if self.framing == UNDECIDED:
+                self._outbox.put(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self._outbox.flush()
+        request_body.read_on()
 
     def fail(self) -> None:
         if self._gate.is_lost:
             return
-        exchange = self._exchange
-        if self._framing != UNDECIDED:
-            self._cut_off()
-        elif exchange is not None and exchange.is_client_gone and not exchange.has_failed:
-            self._give_up()
+        if self.framing == UNDECIDED:
+            self.answer(500, ())
         else:
-            self._answer(500, ())
+            self.cut_off()
 
-    # What HttpConnection does with it
+    def cut_off(self) -> None:
+        # A plain close would look like the end of a body that has no other.
+        self._owner.response_ended(self.status, self.framing == UNTIL_CLOSE)
 
-    def _complete(self) -> None:
-        """The response is whole: decide what the connection does next."""
-        raise NotImplementedError
+    def give_up(self) -> None:
+        if self._gate.is_lost:
+            return
+        if self.framing == UNDECIDED:
+            self._owner.response_ended(CLIENT_LEFT, False)
+        else:
+            self.cut_off()
 
-    def pause_writing(self) -> None:
-        """The client takes no more: ``send`` waits."""
-        raise NotImplementedError
+    def exchange_ended(self) -> None:
+        self._owner.exchange_ended()
 
-    def resume_writing(self) -> None:
-        """The client takes more."""
-        raise NotImplementedError
+    # What the server answers itself
 
-    def _resume_body(self) -> None:
-        """The app took what had arrived of the body: read on."""
-        raise NotImplementedError
-
-    def _give_up(self) -> None:
-        """End the connection of a client that left before there was an answer."""
-        raise NotImplementedError
-
-    def _cut_off(self) -> None:
-        """End the connection so that the client can tell that the response is not whole."""
-        raise NotImplementedError
-
-    # Framing
-
-    def _answer(self, status: int, fields: tuple[tuple[bytes, bytes], ...]) -> None:
+    def answer(self, status: int, fields: tuple[tuple[bytes, bytes], ...]) -> None:
         """Send a small answer of the server's own; the connection closes behind it."""
         runtime = self._runtime
         body = STATUS_PHRASES.get(status, b"") + b"\n"
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body)), *fields]
-        self._held_head, self._length_left, _ = encode_response_head(
+        self._held_head, self.length_left, _ = encode_response_head(
             status, headers, runtime.server_field, runtime.date_field
         )
-        self._status = status
-        self._keep_alive = False
-        if runtime.observer is not None:
-            self._response_headers = headers
-        self._send_head(body, len(body), False)
-        if self._framing != NO_BODY:
-            self._sent_bytes = len(body)
-        self._complete()
+        self.status = status
+        self.keep_alive = False
+        if self.record is not None:
+            self._fields = headers
+        self.put_head(body, len(body), False)
+        if self.framing != NO_BODY:
+            self.sent_bytes = len(body)
+        self._owner.response_complete()
 
-    def _send_head(self, body: bytes, size: int, more: bool) -> None:
+    # Framing
+
+    def put_head(self, body: bytes, size: int, more: bool) -> None:
         """Choose the framing, then put head and first piece together (RFC 9112, 6.3)."""
-        request = self._head
-        status = self._status
+        request = self.request
+        status = self.status
         is_old = request is not None and request.http_version == "1.0"
-        if self._wants_continue:
+        if self._body.wants_continue:
             # The client may or may not send its body after a final answer: only a new connection is in step.
-            self._keep_alive = False
+            self.keep_alive = False
         lines = b""
-        if status == 204 or status == 304 or status == 205 or (request is not None and request.method == "HEAD"):
-            self._framing = NO_BODY
+        if self.has_no_body():
+            self.framing = NO_BODY
             if status == 205:
                 # Unlike 204 it is read by its framing, so that has to say that there is nothing (RFC 9110, 15.3.6).
                 lines = b"content-length: 0\r\n"
-            elif self._length_left < 0 and not more and status == 200 and size:
+            elif self.length_left < 0 and not more and status == 200 and size:
                 lines = b"content-length: %d\r\n" % size
-        elif self._length_left >= 0:
-            self._take_length(size, more)
-            self._framing = LENGTH
+        elif self.length_left >= 0:
+            self.take_length(size, more)
+            self.framing = LENGTH
         elif not more:
-            self._framing = LENGTH
-            self._length_left = 0
+            self.framing = LENGTH
+            self.length_left = 0
             lines = b"content-length: %d\r\n" % size
         elif is_old:
-            self._framing = UNTIL_CLOSE
-            self._keep_alive = False
+            self.framing = UNTIL_CLOSE
+            self.keep_alive = False
         else:
-            self._framing = CHUNKED
+            self.framing = CHUNKED
             lines = b"transfer-encoding: chunked\r\n"
-        if not self._keep_alive or self._runtime.is_draining or self._must_close_after(more):
-            self._keep_alive = False
+        # Apps that stream may still read the rest of the body, so only an answer that is whole decides.
+        if not self.keep_alive or self._runtime.is_draining or (not more and self._body.leaves_much()):
+            self.keep_alive = False
             lines += b"connection: close\r\n"
         elif is_old:
             lines += b"connection: keep-alive\r\n"
         head: bytes = self._held_head  # type: ignore[assignment]  # prepared before any piece of the body
         self._held_head = None
-        if self._framing == NO_BODY:
-            self._put(join_message(head, lines, b""))
-        elif self._framing == CHUNKED:
-            self._put(join_message(head, lines, b""))
+        outbox = self._outbox
+        if self.framing == NO_BODY:
+            outbox.put(join_message(head, lines, b""))
+        elif self.framing == CHUNKED:
+            outbox.put(join_message(head, lines, b""))
             if body:
                 self._put_chunk(body, size)
         elif size <= JOIN_BYTES or not body:
-            self._put(join_message(head, lines, body))
+            outbox.put(join_message(head, lines, body))
         else:
-            self._put(join_message(head, lines, b""))
-            self._put(body)
+            outbox.put(join_message(head, lines, b""))
+            outbox.put(body)
 
-    def _must_close_after(self, more: bool) -> bool:
-        """Whether the connection cannot be kept once the response is sent; asked when the head leaves."""
-        raise NotImplementedError
+    def has_no_body(self) -> bool:
+        """Whether the client expects nothing behind the head (RFC 9112, 6.3)."""
+        status = self.status
+        request = self.request
+        return status == 204 or status == 304 or status == 205 or (request is not None and request.method == "HEAD")
 
-    def _ends_with_connection(self) -> bool:
-        """Whether closing the connection is what tells the client that the body is whole."""
-        return self._framing == UNTIL_CLOSE
-
-    def _take_length(self, size: int, more: bool) -> None:
+    def take_length(self, size: int, more: bool) -> None:
         """Hold the app to its content-length (RFC 9110, 8.6); raise ASGIMisuse before a wrong byte leaves."""
-        left = self._length_left - size
+        left = self.length_left - size
         if left < 0:
             raise ASGIMisuse(f"the response body is {-left} bytes longer than its content-length")
         if left and not more:
             raise ASGIMisuse(f"the response body is {left} bytes shorter than its content-length")
-        self._length_left = left
+        self.length_left = left
+
+    def _complete(self) -> Awaitable[None]:
+        self._owner.response_complete()
+        return DONE if self._gate.is_open else self._gate.wait()
+
+    def _pace(self, size: int) -> Awaitable[None]:
+        """Return what the app awaits behind a piece of ``size`` bytes with more to come."""
+        outbox = self._outbox
+        gate = self._gate
+        if self.framing == NO_BODY:
+            # Nothing of it is ever sent, so nothing else would make an endless stream wait.
+            outbox.flush_soon()
+            return gate.next_turn()
+        if outbox.size >= FLUSH_BYTES:
+            outbox.flush()
+            if gate.is_open:
+                # An app that streams without a pause must not keep the loop from everybody else.
+                return gate.next_turn()
+        else:
+            outbox.flush_soon()
+            if not size:
+                # Nothing is held that would ever be full: an app that sends nothing without a pause must not either.
+                return gate.next_turn()
+        return DONE if gate.is_open else gate.wait()
 
     def _put_chunk(self, body: bytes, size: int) -> None:
-        if size <= COPY_CHUNK_BYTES:
-            self._put(encode_chunk(body))
+        outbox = self._outbox
+        if size <= COPY_BYTES:
+            outbox.put(encode_chunk(body))
         else:
-            self._put(b"%x\r\n" % size)
-            self._put(body)
-            self._put(b"\r\n")
+            outbox.put(b"%x\r\n" % size)
+            outbox.put(body)
+            outbox.put(b"\r\n")
 
-    # Output
+    # The observer
 
-    def _raise_when_lost(self) -> None:
-        if self._gate.is_lost:
-            raise ClientDisconnected("the client left before the answer was sent")
-
-    def _put(self, data: bytes) -> None:
-        if data:
-            self._out.append(data)
-            self._out_bytes += len(data)
-
-    def _flush_soon(self) -> None:
-        """Write at the end of this turn of the loop."""
-        if not self._is_flush_due:
-            self._is_flush_due = True
-            self._runtime.loop.call_soon(self._flush_turn)
-
-    def _hold_answer(self) -> None:
-        """Let a complete answer wait for those to the requests pipelined behind it."""
-        if not self._answers_held and not self._flush_by:
-            self._flush_by = self._runtime.loop.time() + HOLD_S
-        self._answers_held += 1
-        self._flush_soon()
-
-    def _flush_turn(self) -> None:
-        self._is_flush_due = False
-        if (
-            self._answers_held
-            and self._exchange is not None
-            and self._out_bytes < FLUSH_BYTES
-            and self._runtime.loop.time() < self._flush_by
-        ):
-            # Another answer joined those held, and the app is at the next request: it is likely to join in a turn.
-            self._answers_held = 0
-            self._flush_soon()
-            return
-        self._flush()
-
-    def _flush(self) -> None:
-        """Hand everything to the transport in one write."""
-        self._answers_held = 0
-        self._flush_by = 0.0
-        size = self._out_bytes
-        if not size:
-            return
-        out = self._out
-        self._out = []
-        self._out_bytes = 0
-        if self._gate.is_lost:
-            return
-        if len(out) == 1:
-            self._transport.write(out[0])
-        elif size <= JOIN_BYTES:
-            self._transport.write(b"".join(out))
-        else:
-            self._transport.writelines(out)
+    def report(self, status: int) -> None:
+        """Tell the observer, once, how the request ended."""
+        if self.record is not None:
+            fields, self._fields = self._fields, None
+            self.record.end(status, fields, self.sent_bytes)
 
 
 def _encode_trailers(headers: Iterable[Iterable[bytes]]) -> bytes:

@@ -7,4 +7,5 @@ cdef class WriteGate:
     cpdef pause(self)
     cpdef resume(self)
     cpdef lost(self)
+    cpdef int check(self) except -1
     cdef _wake(self)

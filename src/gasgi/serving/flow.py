@@ -58,6 +58,11 @@ class WriteGate:
                 if not waiter.done():
                     waiter.set_result(None)
 
+    def check(self) -> None:
+        """Raise ClientDisconnected when the connection is lost."""
+        if self.is_lost:
+            raise ClientDisconnected("the client left before the answer was sent")
+
     async def wait(self) -> None:
         """Return when the gate is open; raise ClientDisconnected when the connection is lost."""
         while not self.is_open:
@@ -66,8 +71,7 @@ class WriteGate:
                 self._waiters = []
             self._waiters.append(waiter)
             await waiter
-        if self.is_lost:
-            raise ClientDisconnected("the client left before the answer was sent")
+        self.check()
 
     async def next_turn(self) -> None:
         """Let the loop serve everybody else first: what a sender awaits that would never wait otherwise."""

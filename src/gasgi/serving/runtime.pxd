@@ -25,7 +25,7 @@ cdef class Runtime:
     cdef public Py_ssize_t max_requests
     cdef public object on_quota
     cdef public set connections
-    cdef public set exchanges
+    cdef public set conversations
     cdef public Py_ssize_t connections_ended
     cdef public Py_ssize_t requests_completed
     cdef public Turns turns

@@ -109,7 +109,7 @@ class Runtime:
 
         # Kept by the connections
         self.connections: set[Connection] = set()
-        self.exchanges: set[Conversation] = set()
+        self.conversations: set[Conversation] = set()
         self.connections_ended = 0
         self.requests_completed = 0
         self.turns = Turns(loop)

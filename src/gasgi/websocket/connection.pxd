@@ -2,23 +2,16 @@ cimport cython
 
 from gasgi.websocket.frames cimport FrameDecoder, encode_close
 from gasgi.asgi.websocket cimport WebSocketSession
+from gasgi.reporting.record cimport Record
 from gasgi.websocket.writer cimport WebSocketWriter
 
-cdef int _HANDSHAKE
-cdef int _OPEN
-cdef int _CLOSE_SENT
-cdef int _ENDING
-cdef int _LOST
+cdef int OPEN, CLOSE_SENT, ENDING, LOST, ABNORMAL
 cdef int _FIN_PING
 cdef int _FIN_PONG
-cdef int _ABNORMAL
 cdef double _LINGER_S
 
 cdef class WebSocketConnection(WebSocketWriter):
-    cdef object _head
-    cdef object _handshake
-    cdef object _scope
-    cdef object _proxied
+    cdef Record _record
     cdef WebSocketSession _session
     cdef FrameDecoder _decoder
 
@@ -29,9 +22,6 @@ cdef class WebSocketConnection(WebSocketWriter):
     cdef object _failure
 
     cdef bytes _late_pong
-    cdef bytes _denial_head
-    cdef bint _denial_is_chunked
-    cdef Py_ssize_t _denial_room
 
     cdef double _heard_at
     cdef double _pinged_at
@@ -39,16 +29,8 @@ cdef class WebSocketConnection(WebSocketWriter):
     cdef double _end_by
     cdef Py_ssize_t _unsent
 
-    cdef object _view
-    cdef double _began_at
-    cdef int _status
     cdef list _answer_fields
 
-    cpdef accept(self, subprotocol, list headers)
-    cpdef refuse(self, int status)
-    cpdef deny_start(self, int status, list headers)
-    cpdef deny_body(self, bytes body, bint more)
-    cpdef deny_cut(self)
     cpdef close(self, int code, str reason)
     cpdef resume_messages(self)
     cpdef messages_taken(self)

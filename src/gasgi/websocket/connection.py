@@ -1,4 +1,4 @@
-"""One upgraded connection: bytes in, bytes out, closing handshake and deadlines of a WebSocket (RFC 6455, 5.5 and 7).
+"""One accepted WebSocket: bytes in, bytes out, closing handshake and deadlines of a WebSocket (RFC 6455, 5.5 and 7).
 
 With ws_writer, its writing half, the only WebSocket code that touches the transport. The app is the session's business.
 """
@@ -6,85 +6,60 @@ With ws_writer, its writing half, the only WebSocket code that touches the trans
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from gasgi._accel import encode_chunk, encode_frame, encode_response_head
-from gasgi.asgi.awaitables import DONE
+from gasgi._accel import encode_frame
 from gasgi.asgi.websocket import WebSocketSession
+from gasgi.close_codes import ABNORMAL
 from gasgi.errors import FrameError
-from gasgi.proxy.protocol import ProxyInfo
+from gasgi.reporting.record import Record
 from gasgi.serving.flow import resume_reading
-from gasgi.websocket.deflate import Inflater
+from gasgi.websocket.deflate import DeflateAgreement, Inflater
 from gasgi.websocket.frames import FrameDecoder, Opcode, encode_close
-from gasgi.websocket.handshake import Handshake, encode_accept
 from gasgi.websocket.writer import WebSocketWriter
 
 if TYPE_CHECKING:
-    from gasgi._accel import RequestHead
     from gasgi.serving.runtime import Runtime
-    from gasgi.types import Headers, Scope
+    from gasgi.types import Headers
 
-__all__ = ["ConnectionState", "WebSocketConnection"]
+__all__ = ["WebSocketConnection"]
 
-
-class ConnectionState(IntEnum):
-    """Who moves it.
-
-    HANDSHAKE -accept()-> OPEN -close()-> CLOSE_SENT -close frame of the peer's-> ENDING -connection_lost-> LOST
-    HANDSHAKE -refuse(), the last deny_body()-> ENDING; OPEN -close frame, FrameError-> ENDING
-    """
-
-    HANDSHAKE = 0
-    OPEN = 1
-    CLOSE_SENT = 2
-    ENDING = 3
-    LOST = 4
-
-
-# The same as C numbers in the compiled module.
-_HANDSHAKE = 0
-_OPEN = 1
-_CLOSE_SENT = 2
-_ENDING = 3
-_LOST = 4
+# Who moves it:
+#   OPEN --close()--> CLOSE_SENT --close frame of the peer's--> ENDING --connection_lost--> LOST
+#   OPEN --close frame, FrameError--> ENDING
+OPEN = 0
+CLOSE_SENT = 1
+ENDING = 2
+LOST = 3
 
 _FIN_PING = 0x89
 _FIN_PONG = 0x8A
-
-_ABNORMAL = 1006  # RFC 6455, 7.4.1: there was no close frame; never on the wire
 
 # How long what a failed peer still sends is read and dropped, so that it gets to see why (seconds).
 _LINGER_S = 2.0
 
 
 class WebSocketConnection(WebSocketWriter):
-    """The asyncio protocol of a connection from the end of the request head on."""
+    """The asyncio protocol of a byte channel, such as the transport of a connection, from the answer on."""
 
     def __init__(
         self,
         runtime: Runtime,
         transport: asyncio.Transport,
-        head: RequestHead,
-        handshake: Handshake,
-        scope: Scope,
-        proxied: ProxyInfo | None = None,
+        session: WebSocketSession,
+        deflate: DeflateAgreement | None,
+        record: Record | None = None,
     ) -> None:
-        deflate = handshake.deflate
         WebSocketWriter.__init__(self, runtime, transport, deflate)
 
         # Fixed for the connection
-        self._head = head
-        self._handshake = handshake
-        self._scope = scope
-        self._proxied = proxied
-        self._session = WebSocketSession(runtime, self, scope)
+        self._record = record  # of the request, for the observer
+        self._session = session
         self._decoder = FrameDecoder(
             runtime.settings.websocket_max_message_bytes, None if deflate is None else Inflater(deflate)
         )
 
-        self._state = _HANDSHAKE
+        self._state = OPEN
 
         # Reading
         self._is_reading_paused = False
@@ -93,9 +68,6 @@ class WebSocketConnection(WebSocketWriter):
 
         # Writing
         self._late_pong: bytes | None = None  # the answer to the latest ping while the peer does not read
-        self._denial_head: bytes | None = None
-        self._denial_is_chunked = False
-        self._denial_room = -1  # what is left of the app's content-length; -1: chunked
 
         # Deadlines (loop time, seconds)
         self._heard_at = runtime.now
@@ -105,23 +77,22 @@ class WebSocketConnection(WebSocketWriter):
         self._unsent = 0  # bytes the transport held when the deadline was set
 
         # For the observer
-        self._view: Any = None
-        self._began_at = 0.0
-        self._status = 0
         self._answer_fields: Headers = []
 
-    def start(self, leftover: bytes) -> None:
-        """Run the app; ``leftover`` is what came behind the request head. Call once, with the protocol set."""
+    def open(self, answer: bytes, fields: Headers, leftover: bytes) -> None:
+        """Send the answer to the handshake; ``leftover`` is what came behind it. Call once, with the protocol set.
+
+        The session asks for what has come with ``resume_messages``.
+        """
         runtime = self._runtime
-        if runtime.observer is not None:
-            scope = self._scope
-            self._began_at = runtime.loop.time()
-            self._view = runtime.observer.begin(
-                self._head, scope["client"], scope["server"], scope["scheme"], self._proxied
-            )
-        self._session.start()
+        self._answer_fields = [(name.lower(), value) for name, value in fields]
+        self._write(answer)
+        self._sent_bytes = 0
         if leftover:
-            self.data_received(leftover)
+            self._decoder.feed(leftover)
+        if runtime.is_draining:
+            runtime.loop.call_soon(self.drain)
+        runtime.count_request()
 
     # --- asyncio ---
 
@@ -133,20 +104,16 @@ class WebSocketConnection(WebSocketWriter):
         self._pinged_at = 0.0  # whatever comes, the peer lives
         if not self._out:
             self._may_write_now = True
-        if self._state == _OPEN or self._state == _CLOSE_SENT:
+        if self._state == OPEN or self._state == CLOSE_SENT:
             self._decoder.feed(data)
             if self._session.is_full:
                 self._pause_reading()
             else:
                 self._decode()
-        elif self._state == _HANDSHAKE:
-            # RFC 6455, 4.1: a client waits for the answer. One that does not is read once it is accepted.
-            self._decoder.feed(data)
-            self._pause_reading()
 
     def eof_received(self) -> bool:
-        if self._state == _OPEN or self._state == _HANDSHAKE:
-            self._tell_end(_ABNORMAL, "")
+        if self._state == OPEN:
+            self._tell_end(ABNORMAL, "")
             self._end()  # within its time, also when the client does not take what is unsent
         return False
 
@@ -163,16 +130,16 @@ class WebSocketConnection(WebSocketWriter):
         self._pinged_at = 0.0
         if self._late_pong is not None:
             pong, self._late_pong = self._late_pong, None
-            if self._state == _OPEN:
+            if self._state == OPEN:
                 self._write(pong)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._state = _LOST
+        self._state = LOST
         self._out.clear()
         self._out_bytes = 0
         self._gate.lost()
         self._runtime.forget(self)
-        self._tell_end(_ABNORMAL, "")
+        self._tell_end(ABNORMAL, "")
         self._report()
         # The app may hold on to this for long; the buffers need not wait for it.
         self._decoder.stop()
@@ -191,14 +158,14 @@ class WebSocketConnection(WebSocketWriter):
                 self._drop("the client did not read for too long")
         elif self._failure is not None:
             self._fail(self._failure)
-        elif state in (_CLOSE_SENT, _ENDING):
+        elif state in (CLOSE_SENT, ENDING):
             if now >= self._end_by:
                 if self._has_taken_some():
                     self._end_within(settings.websocket_close_timeout_s)
                 else:
                     self._transport.abort()
         elif (
-            state == _OPEN and settings.websocket_ping_interval_s and not self._is_reading_paused and self._gate.is_open
+            state == OPEN and settings.websocket_ping_interval_s and not self._is_reading_paused and self._gate.is_open
         ):
             # While the app does not receive, pongs stay unread, and while the client does not read, pings stay unsent:
             # that says nothing about the peer.
@@ -212,90 +179,25 @@ class WebSocketConnection(WebSocketWriter):
                 self._write(encode_frame(_FIN_PING, b""))
 
     def drain(self) -> None:
-        """Say goodbye with 1012 (service restart); to one the app has not answered, right after it has."""
-        if self._state == _OPEN:
+        """Say goodbye with 1012 (service restart)."""
+        if self._state == OPEN:
             self._session.disconnected(1012, "")
             self.close(1012, "")
 
     def abort(self) -> None:
         """Cancel the app's task and drop the connection."""
         self._session.cancel()
-        if self._state != _LOST:
+        if self._state != LOST:
             self._drop("")
 
     # --- the session's stream ---
 
-    def accept(self, subprotocol: str | None, headers: Headers) -> None:
-        runtime = self._runtime
-        answer = encode_accept(self._handshake, subprotocol, headers, runtime.server_field, runtime.date_field)
-        self._status = 101
-        self._answer_fields = [(name.lower(), value) for name, value in headers]
-        self._state = _OPEN
-        self._heard_at = runtime.now
-        self._write(answer)
-        self._sent_bytes = 0
-        if runtime.is_draining:
-            runtime.loop.call_soon(self.drain)
-        runtime.count_request()
-
-    def refuse(self, status: int) -> None:
-        if self._state != _HANDSHAKE:
-            return
-        self.deny_start(status, [(b"content-length", b"0")])
-        self.deny_body(b"", False)
-
-    def deny_start(self, status: int, headers: Headers) -> None:
-        runtime = self._runtime
-        head, length, _ = encode_response_head(status, headers, runtime.server_field, runtime.date_field)
-        has_body = status not in (204, 205, 304)
-        self._denial_is_chunked = has_body and length < 0
-        self._denial_room = length if has_body else 0
-        if self._denial_is_chunked:
-            head += b"transfer-encoding: chunked\r\n"
-        self._denial_head = head + b"connection: close\r\n\r\n"
-        self._status = status
-        self._answer_fields = [(name.lower(), value) for name, value in headers]
-
-    def deny_body(self, body: bytes, more: bool) -> Awaitable[None]:
-        if self._state != _HANDSHAKE:
-            return DONE
-        if self._denial_is_chunked:
-            data = encode_chunk(body)
-            if not more:
-                data += b"0\r\n\r\n"
-            self._sent_bytes += len(body)
-        else:
-            data = body[: self._denial_room]
-            self._denial_room -= len(data)
-            self._sent_bytes += len(data)
-        if self._denial_head is not None:
-            data = self._denial_head + data
-            self._denial_head = None
-        if data:
-            self._transport.write(data)
-        if not more:
-            self._runtime.count_request()
-            self._report()
-            if self._denial_room > 0:
-                self._transport.abort()  # RFC 9112, 8: shorter than its content-length must not pass for complete
-            else:
-                self._end()
-            return DONE
-        return self._gate.next_turn()
-
-    def deny_cut(self) -> None:
-        if self._denial_head is not None:
-            self._denial_head = None
-            self.refuse(500)
-        elif self._state == _HANDSHAKE:
-            self._transport.abort()
-
     def close(self, code: int, reason: str) -> None:
-        if self._state != _OPEN:
+        if self._state != OPEN:
             return
         self._write(encode_close(code, reason))
         self._flush()
-        self._state = _CLOSE_SENT
+        self._state = CLOSE_SENT
         self._end_within(self._runtime.settings.websocket_close_timeout_s)
         # The peer's close frame may stand behind messages that nobody wants now.
         self._decoder.discard()
@@ -303,7 +205,7 @@ class WebSocketConnection(WebSocketWriter):
         self._resume_reading()
 
     def resume_messages(self) -> None:
-        if self._state != _OPEN:
+        if self._state != OPEN:
             return
         self._decode()
         if not self._session.is_full:
@@ -344,14 +246,14 @@ class WebSocketConnection(WebSocketWriter):
 
     def _decode_on(self) -> None:
         self._is_step_due = False
-        if self._state == _OPEN or self._state == _CLOSE_SENT:
+        if self._state == OPEN or self._state == CLOSE_SENT:
             self._decode()
             if not self._session.is_full:
                 self._resume_reading()
 
     def _answer_control(self, opcode: int, payload: Any) -> None:
-        if self._state != _OPEN:
-            if opcode == Opcode.CLOSE and self._state == _CLOSE_SENT:
+        if self._state != OPEN:
+            if opcode == Opcode.CLOSE and self._state == CLOSE_SENT:
                 self._end()
         elif opcode == Opcode.PING:
             pong = encode_frame(_FIN_PONG, payload)
@@ -368,9 +270,9 @@ class WebSocketConnection(WebSocketWriter):
     def _fail(self, error: FrameError) -> None:
         """The peer broke the protocol: say so and end (RFC 6455, 7.1.7)."""
         self._failure = None
-        if self._state == _CLOSE_SENT and error.close_code != 1009:
+        if self._state == CLOSE_SENT and error.close_code != 1009:
             self._end()  # the rest of a message that is too big is read on, up to the client's close frame
-        if self._state != _OPEN:
+        if self._state != OPEN:
             return
         self._session.disconnected(error.close_code, error.reason)
         if error.close_code == 1009:
@@ -380,7 +282,7 @@ class WebSocketConnection(WebSocketWriter):
         self._write(encode_close(error.close_code, error.reason))
         self._flush()
         self._resume_reading()
-        self._state = _ENDING
+        self._state = ENDING
         transport = self._transport
         if transport.can_write_eof():
             # Closing with unread bytes resets the connection, and the peer might never see the close frame.
@@ -406,12 +308,12 @@ class WebSocketConnection(WebSocketWriter):
     # --- ending ---
 
     def _is_open(self) -> bool:
-        return self._state == _OPEN
+        return self._state == OPEN
 
     def _end(self) -> None:
         """Close the connection once everything is written."""
         self._flush()
-        self._state = _ENDING
+        self._state = ENDING
         self._end_within(self._runtime.settings.websocket_close_timeout_s)
         self._transport.close()
 
@@ -436,15 +338,11 @@ class WebSocketConnection(WebSocketWriter):
 
     def _drop(self, reason: str) -> None:
         """Give a dead peer up."""
-        self._session.disconnected(_ABNORMAL, reason)
-        self._state = _ENDING
+        self._session.disconnected(ABNORMAL, reason)
+        self._state = ENDING
         self._transport.abort()
 
     def _report(self) -> None:
         """Tell the observer, once, how the request ended."""
-        if self._view is None:
-            return
-        view, self._view = self._view, None
-        duration_s = self._runtime.loop.time() - self._began_at
-        status = self._status or 499  # nginx's number for a client that left before the answer
-        self._runtime.observer.end(view, status, self._answer_fields, self._sent_bytes, duration_s)  # type: ignore[union-attr]
+        if self._record is not None:
+            self._record.end(101, self._answer_fields, self._sent_bytes)

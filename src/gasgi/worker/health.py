@@ -48,11 +48,11 @@ class Health:
         self._ticked_at = now
         if self._watch is not None:
             lag_s = max(lag_s, self._watch.take_longest_s())
-        websockets = sum(isinstance(each, WebSocketSession) for each in tuple(runtime.exchanges))
+        websockets = sum(isinstance(each, WebSocketSession) for each in tuple(runtime.conversations))
         self._send(
             {
                 "connections": len(runtime.connections),
-                "requests_in_progress": len(runtime.exchanges) - websockets,
+                "requests_in_progress": len(runtime.conversations) - websockets,
                 "websockets": websockets,
                 "loop_lag_ms": round(lag_s * 1000, 1),
             }

@@ -98,7 +98,7 @@ class Server:
         before, runtime.now = runtime.now, self._loop.time()
         for connection in tuple(runtime.connections):
             self._guard(connection.sweep, before)
-        for conversation in tuple(runtime.exchanges):
+        for conversation in tuple(runtime.conversations):
             self._guard(conversation.sweep)
         if self._is_in_trouble:
             self._is_in_trouble = False
@@ -263,25 +263,25 @@ class Server:
             await _let_others_run(0.02)
         if not self._is_busy():
             return
-        if runtime.exchanges or not is_quick:
+        if runtime.conversations or not is_quick:
             runtime.log.warning(
                 "Closing %d connections and %d requests that did not end in time (%s)",
                 len(runtime.connections),
-                len(runtime.exchanges),
+                len(runtime.conversations),
                 "a quick stop" if is_quick else "graceful_timeout",
             )
         for task in self._connecting:
             task.cancel()
         for connection in tuple(runtime.connections):
             connection.abort()
-        for conversation in tuple(runtime.exchanges):
+        for conversation in tuple(runtime.conversations):
             conversation.cancel()
         deadline = self._loop.time() + abort_s
         while self._is_busy() and self._loop.time() < deadline:
             await _let_others_run(0.02)
 
     def _is_busy(self) -> bool:
-        return bool(self._runtime.connections or self._runtime.exchanges or self._connecting)
+        return bool(self._runtime.connections or self._runtime.conversations or self._connecting)
 
 
 async def _let_others_run(seconds: float) -> None:

@@ -1,0 +1,28 @@
+from gasgi._parser cimport RequestHead as ParsedHead
+from gasgi.serving.runtime cimport Runtime
+
+cdef int READY, RUNNING, CANCELLED, DROPPED, ENDED
+
+cdef class AppTask:
+    cdef Runtime _runtime
+    cdef dict _scope
+    cdef ParsedHead _head
+    cdef int _app_state
+    cdef object _task
+    cdef public bint is_client_gone
+    cdef public bint has_failed
+    cdef public bint is_websocket
+
+    cdef _prepare(self, Runtime runtime, dict scope, ParsedHead head)
+    cpdef disconnect(self)
+    cpdef complete(self)
+    cpdef app_returned(self)
+    cpdef app_ended(self)
+    cpdef start(self)
+    cpdef cancel(self)
+    cpdef sweep(self)
+    cpdef bint is_running(self) except -1
+    cpdef bint was_cancelled(self) except -1
+    cpdef str describe(self)
+    cdef _log_cancellation(self)
+    cdef _end(self)

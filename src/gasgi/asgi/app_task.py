@@ -1,0 +1,141 @@
+"""One call of the application, in a task of its own, from its first step to whatever ends it.
+
+A conversation is such a call: HttpExchange and WebSocketSession say what its end means for the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from gasgi._accel import RequestHead
+from gasgi.errors import comes_from_departure
+from gasgi.serving.runtime import Runtime
+
+__all__ = ["AppTask"]
+
+# Who moves it:
+#   READY --first step--> RUNNING --cancel()--> CANCELLED
+#   READY --cancel()--> DROPPED
+#   any --the app ended, or its task was cancelled by others before the first step--> ENDED
+READY = 0
+RUNNING = 1
+CANCELLED = 2  # by the server
+DROPPED = 3  # by the server, before the first step
+ENDED = 4
+
+
+class AppTask:
+    """A subclass calls ``_prepare`` where it is made; ``start`` runs the app."""
+
+    def _prepare(self, runtime: Runtime, scope: dict[str, Any], head: RequestHead) -> None:
+        # No __init__: compiled, this is a call in C.
+        self._runtime = runtime
+        self._scope: dict[str, Any] | None = scope
+        self._head = head  # for the log, whatever the app does to its scope
+        self._app_state = READY
+        self._task: asyncio.Task[None] | None = None
+        self.is_client_gone = False
+        self.has_failed = False  # with an exception of its own
+        self.is_websocket = False
+
+    # What a conversation makes of it
+
+    def disconnect(self) -> None:
+        """The client left: the app is to hear so."""
+        raise NotImplementedError
+
+    def complete(self) -> None:
+        """HTTP is done with it: the response is whole, or never will be."""
+        raise NotImplementedError
+
+    def app_returned(self) -> None:
+        """The app has returned; ``app_ended`` follows."""
+        raise NotImplementedError
+
+    def app_ended(self) -> None:
+        """The app is over: bring what it left unfinished to an end that the client can tell from success."""
+        raise NotImplementedError
+
+    async def receive(self) -> Any:
+        """ASGI's ``receive``."""
+        raise NotImplementedError
+
+    def send(self, message: Any) -> Any:
+        """ASGI's ``send``."""
+        raise NotImplementedError
+
+    # For connections and the server
+
+    def start(self) -> None:
+        """Run the app in a task of its own, from the next turn of the loop on."""
+        self._runtime.turns.unstarted += 1
+        task = self._runtime.spawn(self.run())
+        if self._app_state != ENDED:
+            self._task = task
+            self._runtime.conversations.add(self)
+
+    def cancel(self) -> None:
+        """Cancel the app's task: its client left, or the worker has no time left."""
+        if self._app_state == READY:
+            # A task that is cancelled before its first step never enters run(), which is to tell the end of it.
+            self._app_state = DROPPED
+        elif self._app_state < DROPPED and self._task is not None:
+            self._app_state = CANCELLED
+            self._task.cancel()
+
+    def sweep(self) -> None:
+        """End what others cancelled before the first step: ``run``, which would tell the end of it, was never entered.
+
+        An app that cancels all that ``asyncio.all_tasks()`` names does that to the requests which came last.
+        """
+        if self._task is not None and self._task.done():
+            self._runtime.turns.unstarted -= 1
+            self._log_cancellation()
+            self._end()
+
+    def is_running(self) -> bool:
+        """Whether the app has not ended."""
+        return self._app_state != ENDED
+
+    def was_cancelled(self) -> bool:
+        """Whether the server has cancelled it."""
+        return self._app_state == CANCELLED or self._app_state == DROPPED
+
+    def describe(self) -> str:
+        """Name the request in a log line."""
+        return f"{self._head.method} {self._head.path}"
+
+    async def run(self) -> None:
+        """Run the app; log what goes wrong in it."""
+        self._runtime.turns.unstarted -= 1
+        if self._app_state == DROPPED:
+            self._end()
+            return
+        self._app_state = RUNNING
+        try:
+            await self._runtime.app(self._scope, self.receive, self.send)  # type: ignore[arg-type]
+            self.app_returned()
+        except asyncio.CancelledError:
+            self._log_cancellation()
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as exc:
+            # SystemExit too: one request must not end a worker that serves others.
+            if not (self.is_client_gone and comes_from_departure(exc)):
+                self.has_failed = True
+                self._runtime.log.exception("Exception in ASGI app during %s", self.describe())
+        finally:
+            self._end()
+
+    def _log_cancellation(self) -> None:
+        if not self.was_cancelled():
+            self._runtime.log.error("ASGI app was cancelled from within during %s", self.describe())
+
+    def _end(self) -> None:
+        """Let go of everything, so that nothing waits for the collector."""
+        self._runtime.conversations.discard(self)
+        self._app_state = ENDED
+        self.app_ended()
+        self._scope = None
+        self._task = None

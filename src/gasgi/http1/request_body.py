@@ -1,0 +1,95 @@
+"""The body of the request in progress on its way to the application; behind the response it is read away.
+
+The inbox decodes it. This paces it: reading pauses while the application does not take what has come.
+"""
+
+from __future__ import annotations
+
+from gasgi._accel import RequestHead
+from gasgi.asgi.http import HttpExchange
+from gasgi.http1.inbox import Inbox
+from gasgi.serving.deadlines import Deadlines
+from gasgi.serving.runtime import Runtime
+from gasgi.serving.sizes import HOLD_BYTES
+
+__all__ = ["RequestBody"]
+
+
+class RequestBody:
+    """One per connection, for one request after the other."""
+
+    def __init__(self, runtime: Runtime, inbox: Inbox, deadlines: Deadlines) -> None:
+        # Fixed for the connection
+        self._settings = runtime.settings
+        self._inbox = inbox
+        self._deadlines = deadlines
+
+        # Per request
+        self._exchange: HttpExchange | None = None  # None: nobody wants it any more
+        self.wants_continue = False  # 100 (Continue) is due when the app asks for the body
+        self.unread_bytes = 0  # of its content-length
+        self._drained_bytes = 0
+
+    def begin(self, head: RequestHead, exchange: HttpExchange) -> None:
+        """Give ``exchange`` what has come of the body that ``head`` announces; raise RequestError."""
+        inbox = self._inbox
+        inbox.begin_body(head)
+        self._exchange = exchange
+        self.wants_continue = head.expects_continue
+        self.unread_bytes = 0 if head.is_chunked else head.content_length
+        if not self.wants_continue:
+            self._deadlines.set_read(self._settings.body_timeout_s)
+        while inbox.body is not None:
+            piece = inbox.next_piece(self.unread_bytes or HOLD_BYTES)
+            if piece is None:
+                break
+            self._give(exchange, piece)
+        if inbox.is_eof:
+            self._deadlines.read_at = 0.0  # nothing more comes
+        if inbox.is_paused and inbox.body is not None and exchange.buffered <= self._settings.body_buffer_bytes:
+            inbox.resume()
+
+    def read(self, data: bytes) -> None:
+        """Take what has just come; raise RequestError."""
+        piece = self._inbox.read_body(data)
+        if self._exchange is not None:
+            self._give(self._exchange, piece)
+        elif self._inbox.body is None:
+            self._deadlines.read_at = 0.0
+        else:
+            self._drained_bytes += len(data)
+
+    def read_on(self) -> None:
+        """The app took what had come, and wants more."""
+        if self._inbox.body is not None and not self._inbox.is_eof:
+            self._inbox.resume()
+            self._deadlines.set_read(self._settings.body_timeout_s)
+
+    def end(self) -> None:
+        """The response is over: nobody wants the rest, nor a 100 (Continue)."""
+        self._exchange = None
+        self.wants_continue = False
+        self.unread_bytes = 0
+        self._drained_bytes = 0
+
+    def leaves_much(self) -> bool:
+        """Whether more is left of it than would be read away to keep the connection."""
+        if self._inbox.body is None:
+            return False
+        most = self._settings.max_body_drain_bytes
+        return bool(self.unread_bytes > most or self._drained_bytes > most)
+
+    def _give(self, exchange: HttpExchange, piece: bytes) -> None:
+        if piece:
+            self.wants_continue = False
+            if self.unread_bytes:
+                self.unread_bytes -= len(piece)
+            exchange.feed_body(piece)
+        if self._inbox.body is None:
+            self._deadlines.read_at = 0.0
+            exchange.end_body()
+        elif exchange.buffered > self._settings.body_buffer_bytes:
+            self._inbox.pause()
+            self._deadlines.read_at = 0.0
+        else:
+            self._deadlines.set_read(self._settings.body_timeout_s)

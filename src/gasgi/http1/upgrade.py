@@ -1,0 +1,47 @@
+"""Hand a connection over to a WebSocket (RFC 6455, 4.2.2). Until the app accepts it, HTTP has the connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gasgi.asgi.websocket import WebSocketOpening, WebSocketSession, WebSocketStream
+from gasgi.reporting.record import Record
+from gasgi.serving.runtime import Runtime
+from gasgi.websocket.connection import WebSocketConnection
+from gasgi.websocket.handshake import Handshake, encode_accept
+
+if TYPE_CHECKING:
+    from gasgi.types import Headers
+
+__all__ = ["Upgrade"]
+
+
+class Upgrade(WebSocketOpening):
+    """``let_go`` makes the HTTP connection leave ``transport`` alone and returns what it holds unparsed."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        transport: asyncio.Transport,
+        handshake: Handshake,
+        record: Record | None,
+        let_go: Callable[[], bytes],
+    ) -> None:
+        self._runtime = runtime
+        self._transport = transport
+        self._handshake = handshake
+        self._record = record
+        self._let_go = let_go
+
+    def accept(self, session: WebSocketSession, subprotocol: str | None, headers: Headers) -> WebSocketStream:
+        runtime = self._runtime
+        transport = self._transport
+        answer = encode_accept(self._handshake, subprotocol, headers, runtime.server_field, runtime.date_field)
+        connection = WebSocketConnection(runtime, transport, session, self._handshake.deflate, self._record)
+        leftover = self._let_go()
+        transport.set_protocol(connection)  # type: ignore[arg-type]  # a protocol by its methods alone
+        runtime.connections.add(connection)
+        connection.open(answer, headers, leftover)
+        return connection
