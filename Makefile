@@ -1,4 +1,5 @@
-# Everything a person or a workflow does here is a target here. Needs Python 3.10 or newer and make; pip fetches the rest.
+# Everything a person or a workflow does here is a target here. Needs Python 3.10 or newer and make, and a C compiler for
+# what compiles; pip fetches the rest. A target that needs other programs says so.
 
 PYTHON ?= $(shell for python in python3 python3.15 python3.14 python3.13 python3.12 python3.11 python3.10; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { echo $$python; break; }; done)
@@ -69,10 +70,21 @@ test-compiled: compile $(VENV)/.group-test $(VENV)/.example ## compiled only; pa
 test-pure: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example ## pure only
 	GASGI_EXTENSIONS=off $(PY) -m pytest $(PYTEST_ARGS)
 
+.PHONY: test-programs find-programs find-nginx
+test-programs: find-programs compile $(VENV)/.group-test $(VENV)/.example ## what runs nginx, haproxy, apache2, wrk or a browser, compiled and pure; says what to install
+	GASGI_EXTENSIONS=require $(PY) -m pytest -m needs_program $(PYTEST_ARGS)
+	GASGI_EXTENSIONS=off $(PY) -m pytest -m needs_program $(PYTEST_ARGS)
+
+find-programs:
+	@$(PYTHON) -m tests.support.programs
+
+find-nginx:
+	@$(PYTHON) -m tests.support.programs nginx
+
 .PHONY: test-frameworks
-test-frameworks: compile $(VENV)/.group-test $(VENV)/.frameworks ## ten frameworks and their real clients, compiled and pure (needs nginx)
-	GASGI_EXTENSIONS=require $(PY) -m pytest tests/frameworks -n auto --dist loadfile
-	GASGI_EXTENSIONS=off $(PY) -m pytest tests/frameworks -n auto --dist loadfile
+test-frameworks: find-nginx compile $(VENV)/.group-test $(VENV)/.frameworks ## ten frameworks and their real clients, compiled and pure (needs nginx)
+	GASGI_EXTENSIONS=require $(PY) -m pytest tests/frameworks -m "" -n auto --dist loadfile
+	GASGI_EXTENSIONS=off $(PY) -m pytest tests/frameworks -m "" -n auto --dist loadfile
 
 $(VENV)/.frameworks: tests/frameworks/requirements.txt $(VENV)/.installed
 	$(PIP) install -q -r $<
@@ -83,11 +95,15 @@ test-all: ## the whole suite on every Python found
 	@set -e; for python in $$($(PYTHON) scripts/find_pythons.py); do \
 		$(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$(basename $$python); done
 
+.PHONY: test-fresh
+test-fresh: ## a command in a bare Debian, make test by default (needs root, debootstrap): make test-fresh COMMAND=.ci/run AS=root
+	scripts/test_fresh "$(or $(AS),tester)" $(or $(COMMAND),make test)
+
 .PHONY: test-oldest
-test-oldest: ## the integration tests with the oldest gunicorn supported
+test-oldest: find-programs ## the integration tests with the oldest gunicorn supported (needs what test-programs needs)
 	$(MAKE) --no-print-directory VENV=.venv-oldest compile .venv-oldest/.group-test .venv-oldest/.example
 	.venv-oldest/bin/python -m pip install -q 'gunicorn==24.1.1'
-	GASGI_EXTENSIONS=require .venv-oldest/bin/python -m pytest tests/integration $(PYTEST_ARGS)
+	GASGI_EXTENSIONS=require .venv-oldest/bin/python -m pytest tests/integration -m "" $(PYTEST_ARGS)
 
 FUZZ := -dict=tests/fuzz/http.dict -len_control=0 -max_len=1000
 .PHONY: fuzz fuzz-long autobahn
