@@ -9,14 +9,12 @@ from tests.support import programs
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail with one sentence where a program is missing; let the test run what its marker names and nothing else."""
+    """Fail with one sentence where programs are missing; let the test run what its marker names and nothing else."""
     names = {name for marker in item.iter_markers("needs_program") for name in marker.args}
     programs.declare(names)
-    try:
-        for name in sorted(names):
-            programs.find_program(name)
-    except programs.MissingProgram as exc:
-        pytest.fail(str(exc), pytrace=False)
+    missing = programs.missing_programs(sorted(names))
+    if missing:
+        pytest.fail(programs.what_to_install(missing), pytrace=False)
 
 
 def pytest_unconfigure() -> None:

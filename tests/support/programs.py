@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Collection, Iterable
 
-__all__ = ["PROGRAMS", "MissingProgram", "declare", "find_program"]
+__all__ = ["PROGRAMS", "declare", "find_program", "missing_programs", "what_to_install"]
 
 # The package of Debian and Ubuntu, and the names that the program goes by.
 PROGRAMS = {
@@ -27,17 +27,13 @@ _MORE_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/homebrew/bin")
 _declared: Collection[str] | None = None
 
 
-class MissingProgram(AssertionError):
-    """Says what to install."""
-
-
 def find_program(name: str) -> str:
-    """Return the path of one of ``PROGRAMS``; raise MissingProgram, or fail a test whose marker does not name it."""
-    if _declared is not None and name not in _declared:
-        raise AssertionError(f'this test runs {name}: mark it with @pytest.mark.needs_program("{name}")')
+    """Return the path of one of ``PROGRAMS``; fail where it is missing, or in a test whose marker does not name it."""
+    assert _declared is None or name in _declared, (
+        f'this test runs {name}: mark it with @pytest.mark.needs_program("{name}")'
+    )
     path = _look_for(name)
-    if path is None:
-        raise MissingProgram(_sentence([name]))
+    assert path is not None, what_to_install([name])
     return path
 
 
@@ -47,24 +43,28 @@ def declare(names: Collection[str] | None) -> None:
     _declared = names
 
 
+def missing_programs(names: Iterable[str]) -> list[str]:
+    """Return those of ``names`` that are not installed."""
+    return [name for name in names if _look_for(name) is None]
+
+
+def what_to_install(missing: Collection[str]) -> str:
+    """Say in one sentence what is missing and in which packages it is."""
+    packages = " ".join(PROGRAMS[name][0] for name in missing)
+    return f"These tests run {', '.join(missing)}, not installed here: apt-get install {packages}"
+
+
 def _look_for(name: str) -> str | None:
     folders = os.pathsep.join((os.environ.get("PATH", os.defpath), *_MORE_FOLDERS))
     return next(filter(None, (shutil.which(alias, path=folders) for alias in PROGRAMS[name][1])), None)
 
 
-def _sentence(missing: Iterable[str]) -> str:
-    names = list(missing)
-    packages = " ".join(PROGRAMS[name][0] for name in names)
-    return f"These tests run {', '.join(names)}, not installed here: apt-get install {packages}"
-
-
 def main(arguments: list[str]) -> int:
-    names = [argument for argument in arguments if argument != "--packages"] or list(PROGRAMS)
-    missing = [name for name in names if _look_for(name) is None]
+    missing = missing_programs([name for name in arguments if name != "--packages"] or PROGRAMS)
     if "--packages" in arguments:
         print(*(PROGRAMS[name][0] for name in missing))
     elif missing:
-        print(_sentence(missing), file=sys.stderr)
+        print(what_to_install(missing), file=sys.stderr)
         return 1
     return 0
 
