@@ -62,7 +62,7 @@ $(VENV)/.example: $(EXAMPLE)/requirements.txt $(VENV)/.installed
 	@touch $@
 
 .PHONY: test test-compiled test-pure
-test: test-compiled test-pure ## the whole suite, compiled and pure
+test: test-compiled test-pure ## the suite, compiled and pure
 
 test-compiled: compile $(VENV)/.group-test $(VENV)/.example ## compiled only; part of it: make test-compiled PYTEST_ARGS=tests/unit
 	GASGI_EXTENSIONS=require $(PY) -m pytest $(PYTEST_ARGS)
@@ -71,7 +71,7 @@ test-pure: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example ## pure only
 	GASGI_EXTENSIONS=off $(PY) -m pytest $(PYTEST_ARGS)
 
 .PHONY: test-programs find-programs find-nginx
-test-programs: find-programs compile $(VENV)/.group-test $(VENV)/.example ## what runs nginx, haproxy, apache2, wrk or a browser, compiled and pure; says what to install
+test-programs: find-programs compile $(VENV)/.group-test $(VENV)/.example ## the tests that run nginx, haproxy, apache2, wrk and a browser, compiled and pure
 	GASGI_EXTENSIONS=require $(PY) -m pytest -m needs_program $(PYTEST_ARGS)
 	GASGI_EXTENSIONS=off $(PY) -m pytest -m needs_program $(PYTEST_ARGS)
 
@@ -91,16 +91,16 @@ $(VENV)/.frameworks: tests/frameworks/requirements.txt $(VENV)/.installed
 	@touch $@
 
 .PHONY: test-all
-test-all: ## the whole suite on every Python found
+test-all: ## make test on every Python found
 	@set -e; for python in $$($(PYTHON) scripts/find_pythons.py); do \
 		$(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$(basename $$python); done
 
 .PHONY: test-fresh
-test-fresh: ## a command in a bare Debian, make test by default (needs root, debootstrap): make test-fresh COMMAND=.ci/run AS=root
+test-fresh: ## make test in a bare Debian (needs root and debootstrap); all of it: make test-fresh COMMAND=.ci/run AS=root
 	scripts/test_fresh "$(or $(AS),tester)" $(or $(COMMAND),make test)
 
 .PHONY: test-oldest
-test-oldest: find-programs ## the integration tests with the oldest gunicorn supported (needs what test-programs needs)
+test-oldest: find-programs ## the integration tests with the oldest gunicorn supported (needs their programs too)
 	$(MAKE) --no-print-directory VENV=.venv-oldest compile .venv-oldest/.group-test .venv-oldest/.example
 	.venv-oldest/bin/python -m pip install -q 'gunicorn==24.1.1'
 	GASGI_EXTENSIONS=require .venv-oldest/bin/python -m pytest tests/integration -m "" $(PYTEST_ARGS)
