@@ -218,7 +218,7 @@ core-distance: ## ns that a cache line takes from core to core and back, ten tim
 bench-history: ## keep comparisons on the branch benchmark-history: make bench-history FILE=... REMOTE=...
 	@scripts/keep_history $(or $(FILE),benchmarks/results/history.jsonl) $(or $(REMOTE),$(shell git remote get-url origin))
 
-tuning: ## the experiments of docs/tuning.md, five minutes (needs wrk and nginx); one: make tuning ONLY=blocking
+tuning: ## the experiments of docs/tuning.md, five minutes (needs wrk, openssl and nginx); one: make tuning ONLY=blocking
 tuning-here: bench-environment
 	$(PY) benchmarks/tuning/run.py $(if $(ONLY),--only $(ONLY))
 
