@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import tests.conftest
 from tests.conftest import pytest_runtest_setup
 from tests.support import programs
 
@@ -15,10 +16,13 @@ SOURCES = sorted(path for path in TESTS.rglob("*.py") if path != Path(__file__))
 
 
 class Marked:
-    """A test with the marker, as far as the hook looks at it."""
+    """A test with a marker, as far as the hook looks at it."""
 
-    def __init__(self, *names: str) -> None:
-        self._marks = [pytest.mark.needs_program(*names).mark] if names else []
+    def __init__(self, marker: pytest.MarkDecorator) -> None:
+        self._marks = [marker.mark]
+
+    def get_closest_marker(self, name: str) -> pytest.Mark | None:
+        return next(iter(self.iter_markers(name)), None)
 
     def iter_markers(self, name: str) -> list[pytest.Mark]:
         return [mark for mark in self._marks if mark.name == name]
@@ -46,21 +50,27 @@ def test_a_test_that_does_not_name_its_program_fails_wherever_it_runs(bin):
 
 def test_a_test_that_names_its_program_finds_it_outside_of_path_too(bin):
     path = install(bin, "wrk")
-    pytest_runtest_setup(Marked("wrk"))
+    pytest_runtest_setup(Marked(pytest.mark.needs_program("wrk")))
     assert programs.find_program("wrk") == path
 
 
 def test_a_program_is_found_under_its_other_names(bin):
     path = install(bin, "google-chrome")
-    pytest_runtest_setup(Marked("chromium"))
+    pytest_runtest_setup(Marked(pytest.mark.needs_program("chromium")))
     assert programs.find_program("chromium") == path
 
 
 def test_a_marked_test_fails_with_what_to_install(bin):
     install(bin, "haproxy")
     with pytest.raises(pytest.fail.Exception) as caught:
-        pytest_runtest_setup(Marked("nginx", "haproxy", "wrk"))
+        pytest_runtest_setup(Marked(pytest.mark.needs_program("nginx", "haproxy", "wrk")))
     assert str(caught.value) == "These tests run nginx, wrk, not installed here: apt-get install nginx-light wrk"
+
+
+def test_a_test_of_ipv6_fails_with_how_to_have_it(monkeypatch):
+    monkeypatch.setattr(tests.conftest, "has_ipv6", lambda: False)
+    with pytest.raises(pytest.fail.Exception, match="needs the loopback ::1: sysctl"):
+        pytest_runtest_setup(Marked(pytest.mark.needs_ipv6))
 
 
 def test_a_target_fails_with_one_sentence(bin, capsys):
