@@ -1,4 +1,5 @@
-# Everything a person or a workflow does here is a target here. Needs Python 3.10 or newer and make; pip fetches the rest.
+# Everything a person or a workflow does here is a target here. Needs Python 3.10 or newer and make, and a C compiler for
+# what compiles; pip fetches the rest. A target that needs other programs says so.
 
 PYTHON ?= $(shell for python in python3 python3.15 python3.14 python3.13 python3.12 python3.11 python3.10; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { echo $$python; break; }; done)
@@ -61,7 +62,7 @@ $(VENV)/.example: $(EXAMPLE)/requirements.txt $(VENV)/.installed
 	@touch $@
 
 .PHONY: test test-compiled test-pure
-test: test-compiled test-pure ## the whole suite, compiled and pure
+test: test-compiled test-pure ## the suite, compiled and pure
 
 test-compiled: compile $(VENV)/.group-test $(VENV)/.example ## compiled only; part of it: make test-compiled PYTEST_ARGS=tests/unit
 	GASGI_EXTENSIONS=require $(PY) -m pytest $(PYTEST_ARGS)
@@ -69,25 +70,40 @@ test-compiled: compile $(VENV)/.group-test $(VENV)/.example ## compiled only; pa
 test-pure: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example ## pure only
 	GASGI_EXTENSIONS=off $(PY) -m pytest $(PYTEST_ARGS)
 
+.PHONY: test-programs find-programs find-nginx
+test-programs: find-programs compile $(VENV)/.group-test $(VENV)/.example ## the rest of it: what runs nginx, haproxy, apache2, wrk and a browser, or needs IPv6
+	GASGI_EXTENSIONS=require $(PY) -m pytest -m "needs_program or needs_ipv6" $(PYTEST_ARGS)
+	GASGI_EXTENSIONS=off $(PY) -m pytest -m "needs_program or needs_ipv6" $(PYTEST_ARGS)
+
+find-programs:
+	@$(PYTHON) -m tests.support.programs
+
+find-nginx:
+	@$(PYTHON) -m tests.support.programs nginx
+
 .PHONY: test-frameworks
-test-frameworks: compile $(VENV)/.group-test $(VENV)/.frameworks ## ten frameworks and their real clients, compiled and pure (needs nginx)
-	GASGI_EXTENSIONS=require $(PY) -m pytest tests/frameworks -n auto --dist loadfile
-	GASGI_EXTENSIONS=off $(PY) -m pytest tests/frameworks -n auto --dist loadfile
+test-frameworks: find-nginx compile $(VENV)/.group-test $(VENV)/.frameworks ## ten frameworks and their real clients, compiled and pure (needs nginx)
+	GASGI_EXTENSIONS=require $(PY) -m pytest tests/frameworks -m "" -n auto --dist loadfile
+	GASGI_EXTENSIONS=off $(PY) -m pytest tests/frameworks -m "" -n auto --dist loadfile
 
 $(VENV)/.frameworks: tests/frameworks/requirements.txt $(VENV)/.installed
 	$(PIP) install -q -r $<
 	@touch $@
 
 .PHONY: test-all
-test-all: ## the whole suite on every Python found
+test-all: ## make test on every Python found
 	@set -e; for python in $$($(PYTHON) scripts/find_pythons.py); do \
 		$(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$(basename $$python); done
 
+.PHONY: test-fresh
+test-fresh: ## make test in a bare Debian (needs root and debootstrap); all of it: make test-fresh COMMAND=.ci/run AS=root
+	scripts/test_fresh "$(or $(AS),tester)" $(or $(COMMAND),make test)
+
 .PHONY: test-oldest
-test-oldest: ## the integration tests with the oldest gunicorn supported
+test-oldest: find-programs ## the integration tests with the oldest gunicorn supported (needs their programs too)
 	$(MAKE) --no-print-directory VENV=.venv-oldest compile .venv-oldest/.group-test .venv-oldest/.example
 	.venv-oldest/bin/python -m pip install -q 'gunicorn==24.1.1'
-	GASGI_EXTENSIONS=require .venv-oldest/bin/python -m pytest tests/integration $(PYTEST_ARGS)
+	GASGI_EXTENSIONS=require .venv-oldest/bin/python -m pytest tests/integration -m "" $(PYTEST_ARGS)
 
 FUZZ := -dict=tests/fuzz/http.dict -len_control=0 -max_len=1000
 .PHONY: fuzz fuzz-long autobahn
@@ -202,7 +218,7 @@ core-distance: ## ns that a cache line takes from core to core and back, ten tim
 bench-history: ## keep comparisons on the branch benchmark-history: make bench-history FILE=... REMOTE=...
 	@scripts/keep_history $(or $(FILE),benchmarks/results/history.jsonl) $(or $(REMOTE),$(shell git remote get-url origin))
 
-tuning: ## the experiments of docs/tuning.md, five minutes (needs wrk and nginx); one: make tuning ONLY=blocking
+tuning: ## the experiments of docs/tuning.md, five minutes (needs wrk, openssl and nginx); one: make tuning ONLY=blocking
 tuning-here: bench-environment
 	$(PY) benchmarks/tuning/run.py $(if $(ONLY),--only $(ONLY))
 

@@ -55,8 +55,9 @@ class Load:
 
 def prepare(needs_websocket: bool) -> tuple[Path, Path]:
     """Build the WebSocket load and a certificate; say what is missing on this machine. Return certificate and key."""
-    if not shutil.which("wrk"):
-        raise LoadError("wrk is not installed (Debian and Ubuntu: apt install wrk; macOS: brew install wrk)")
+    for program in ("wrk", "openssl"):
+        if not shutil.which(program):
+            raise LoadError(f"{program} is not installed (Debian, Ubuntu: apt install {program}; macOS: brew)")
     BUILD.mkdir(exist_ok=True)
     if needs_websocket:
         compile_c("ws_load")

@@ -10,8 +10,8 @@ them from the installed package, translates them in memory, and drives them with
 WebSocket client of today's `autobahn`, as `wstest -m fuzzingclient` would. Python 2
 byte strings become latin-1 text, which maps to bytes one to one.
 
-Needs, in the interpreter that runs this (Python 3.11 or 3.12, for lib2to3):
-    pip install autobahntestsuite==25.10.1 autobahn twisted
+Needs, in the environment that runs this:
+    pip install autobahntestsuite==25.10.1 autobahn twisted fissix
 All 517 cases take some minutes; --quick leaves out the slow ones (9: large messages,
 12 and 13: compression).
 """
@@ -37,10 +37,10 @@ GOOD = ("OK", "INFORMATIONAL", "UNIMPLEMENTED")
 
 def load_cases():
     """{'1.1.1': class} of the installed suite, translated to Python 3."""
-    from lib2to3.refactor import RefactoringTool
+    from fissix.refactor import RefactoringTool
 
     tool = RefactoringTool(
-        [f"lib2to3.fixes.fix_{name}" for name in ("print", "xrange", "unicode", "except", "dict", "imports")]
+        [f"fissix.fixes.fix_{name}" for name in ("print", "xrange", "unicode", "except", "dict", "imports")]
     )
     root = pathlib.Path(importlib.util.find_spec("autobahntestsuite").origin).parent
     modules = {"binascii": _binascii(), "pkg_resources": _resources(root), "autobahn.websocket.utf8validator": _utf8()}

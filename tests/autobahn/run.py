@@ -2,7 +2,7 @@
 
     python tests/autobahn/run.py [--modes require,off] [--cases '1.*,2.*'] [--quick] [--json DIRECTORY]
 
-Needs the dependency group ``autobahn`` and Python 3.11 or 3.12. INFORMATIONAL is the suite's own word for cases that
+Needs the dependency group ``autobahn``. INFORMATIONAL is the suite's own word for cases that
 judge nothing; NON-STRICT counts as a failure here.
 """
 

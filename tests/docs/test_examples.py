@@ -6,7 +6,6 @@ import asyncio
 import configparser
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import types
@@ -19,6 +18,7 @@ from gunicorn.app.base import Application
 
 from gasgi.gunicorn_rules import check_gunicorn_settings
 from gasgi.settings import SETTINGS, Settings
+from tests.support.programs import find_program
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
@@ -201,10 +201,10 @@ def test_commands_are_ones_that_work(found, monkeypatch, tmp_path):
         assert words[0] in OTHERS or words[0].endswith("/pip"), words[0]
 
 
+@pytest.mark.needs_program("nginx")
 def test_nginx_takes_its_examples(tmp_path):
     """The examples of all pages at once in one nginx, each server on a port of its own."""
-    nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/opt/homebrew/bin")
-    assert nginx, "needs nginx (Debian and Ubuntu: apt install nginx-light)"
+    nginx = find_program("nginx")
     for number, block in enumerate(block for block in BLOCKS if block.language == "nginx"):
         directory = tmp_path / str(number)
         directory.mkdir()

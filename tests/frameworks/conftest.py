@@ -10,6 +10,7 @@ import pytest
 
 from tests.frameworks.sites import FRONTS, LOOPS, Site, open_site
 from tests.support.certificates import Certificates, make_certificates
+from tests.support.nginx import mark_fronts
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +23,7 @@ def loop(request: Any) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="module", params=FRONTS)
+@pytest.fixture(scope="module", params=mark_fronts(FRONTS))
 def site(
     request: Any, loop: str, certificates: Certificates, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:

@@ -263,6 +263,7 @@ if sys.platform == "linux" and int(gunicorn.__version__.partition(".")[0]) >= 27
         wait_until(lambda: pid not in server.workers(), "the worker's end")
 
 
+@pytest.mark.needs_ipv6
 def test_ipv6(start):
     server = start(bind="[::1]:0", workers=0)
     server.wait_for_workers()

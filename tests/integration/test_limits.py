@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gunicorn import free_port, wait_until
+from tests.support.listeners import backlogs
 
 APP = "tests.integration.apps:app"
 REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -69,8 +69,7 @@ if sys.platform == "linux":
         options = ["--backlog", "321"] + ["--reuse-port"] * reuse_port
         server = start(APP, *options, bind=f"127.0.0.1:{port}", loop=loop)
         assert is_answered_within(connect(("127.0.0.1", port)), 60)
-        listing = subprocess.run(["ss", "-ltnH", f"sport = :{port}"], capture_output=True, text=True, check=True).stdout
-        assert {line.split()[2] for line in listing.splitlines()} == {"321"}
+        assert set(backlogs(port)) == {321}
         server.stop()
 
     def test_a_lack_of_descriptors_pauses_accepting_with_one_warning(start, loop):

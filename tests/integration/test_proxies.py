@@ -1,10 +1,9 @@
-"""Behind a real nginx and a real HAProxy, with the configurations of docs/deployment.md. Both have to be installed."""
+"""Behind a real nginx and a real HAProxy, with the configurations of docs/deployment.md: make test-programs."""
 
 from __future__ import annotations
 
 import ast
 import re
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.support.gunicorn import free_port, wait_until
+from tests.support.programs import find_program
 
 APP = "tests.integration.apps:app"
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "deployment.md").read_text()
@@ -53,69 +53,67 @@ def scope(answer: httpx.Response) -> dict:
     return ast.literal_eval(answer.text)
 
 
-if shutil.which("nginx"):
-
-    @pytest.fixture
-    def nginx(start, tmp_path):
-        """nginx in front of a unix socket; returns the port."""
-        server = start(APP, "--forwarded-allow-ips", "192.0.2.1", bind=f"unix:{tmp_path}/app.sock")
-        port = free_port()
-        site = (
-            configuration("nginx")
-            .replace("/run/app/app.sock", f"{tmp_path}/app.sock")
-            .replace("listen 80", f"listen {port}")
-        )
-        paths = "".join(
-            f"    {name}_temp_path {tmp_path}/{name};\n"
-            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        (tmp_path / "nginx.conf").write_text(
-            f"daemon off; pid {tmp_path}/nginx.pid; error_log stderr; worker_processes 1;\n"
-            f"user root;\nevents {{}}\nhttp {{\n    access_log off;\n{paths}{site}\n}}\n"
-        )
-        command = ["nginx", "-e", "stderr", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
-        with running(command, tmp_path / "nginx.log", port):
-            yield port
-        server.stop()
-
-    def test_nginx_tells_the_client_and_passes_streams_and_websockets(nginx):
-        url = f"http://127.0.0.1:{nginx}"
-        with httpx.Client(timeout=30) as client:
-            told = scope(client.get(url + "/scope", headers={"Host": "shop.example", "X-Forwarded-For": "203.0.113.9"}))
-            # nginx appends the address it saw; what the client claimed in front of it is not believed.
-            assert told["client"][0] == "127.0.0.1"
-            assert told["scheme"] == "http"
-            with client.stream("GET", url + "/stream") as answer:
-                pieces = answer.iter_text()
-                assert "data: ." in next(pieces)
-            for number in range(20):
-                assert client.get(f"{url}/count/{number}").text == f"/count/{number}"
-        with connect(f"ws://127.0.0.1:{nginx}/") as websocket:
-            websocket.send("through nginx")
-            assert websocket.recv() == "through nginx"
+@pytest.fixture
+def nginx(start, tmp_path):
+    """nginx in front of a unix socket; returns the port."""
+    server = start(APP, "--forwarded-allow-ips", "192.0.2.1", bind=f"unix:{tmp_path}/app.sock")
+    port = free_port()
+    site = (
+        configuration("nginx")
+        .replace("/run/app/app.sock", f"{tmp_path}/app.sock")
+        .replace("listen 80", f"listen {port}")
+    )
+    paths = "".join(
+        f"    {name}_temp_path {tmp_path}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (tmp_path / "nginx.conf").write_text(
+        f"daemon off; pid {tmp_path}/nginx.pid; error_log stderr; worker_processes 1;\n"
+        f"user root;\nevents {{}}\nhttp {{\n    access_log off;\n{paths}{site}\n}}\n"
+    )
+    command = [find_program("nginx"), "-e", "stderr", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
+    with running(command, tmp_path / "nginx.log", port):
+        yield port
+    server.stop()
 
 
-if shutil.which("haproxy"):
+@pytest.mark.needs_program("nginx")
+def test_nginx_tells_the_client_and_passes_streams_and_websockets(nginx):
+    url = f"http://127.0.0.1:{nginx}"
+    with httpx.Client(timeout=30) as client:
+        told = scope(client.get(url + "/scope", headers={"Host": "shop.example", "X-Forwarded-For": "203.0.113.9"}))
+        # nginx appends the address it saw; what the client claimed in front of it is not believed.
+        assert told["client"][0] == "127.0.0.1"
+        assert told["scheme"] == "http"
+        with client.stream("GET", url + "/stream") as answer:
+            pieces = answer.iter_text()
+            assert "data: ." in next(pieces)
+        for number in range(20):
+            assert client.get(f"{url}/count/{number}").text == f"/count/{number}"
+    with connect(f"ws://127.0.0.1:{nginx}/") as websocket:
+        websocket.send("through nginx")
+        assert websocket.recv() == "through nginx"
 
-    @pytest.mark.parametrize("version", [1, 2])
-    @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
-    def test_haproxy_tells_the_client_by_the_proxy_protocol(start, tmp_path, certificates, loop, version, is_tls):
-        options = ["--proxy-protocol", f"v{version}"]
-        if is_tls:
-            options += ["--certfile", certificates.cert, "--keyfile", certificates.key]
-        server = start(APP, *options, loop=loop)
-        port = free_port()
-        text = configuration("haproxy").replace("127.0.0.1:8000", "{}:{}".format(*server.address))
-        text = text.replace("bind :443", f"bind 127.0.0.1:{port}").replace(
-            "send-proxy-v2", f"send-proxy{'-v2' * (version - 1)}"
-        )
-        (tmp_path / "haproxy.cfg").write_text(text)
-        with running(["haproxy", "-db", "-f", str(tmp_path / "haproxy.cfg")], tmp_path / "haproxy.log", port):
-            verify = certificates.client_context() if is_tls else True
-            with httpx.Client(timeout=30, verify=verify) as client:
-                answer = client.get(f"{'https' if is_tls else 'http'}://127.0.0.1:{port}/scope")
-                seen_port = answer.extensions["network_stream"].get_extra_info("client_addr")[1]
-            told = scope(answer)
-            assert told["client"] == ("127.0.0.1", seen_port)
-            assert told["server"] == ("127.0.0.1", port)
-        server.stop()
+
+@pytest.mark.needs_program("haproxy")
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
+def test_haproxy_tells_the_client_by_the_proxy_protocol(start, tmp_path, certificates, loop, version, is_tls):
+    options = ["--proxy-protocol", f"v{version}"]
+    if is_tls:
+        options += ["--certfile", certificates.cert, "--keyfile", certificates.key]
+    server = start(APP, *options, loop=loop)
+    port = free_port()
+    text = configuration("haproxy").replace("127.0.0.1:8000", "{}:{}".format(*server.address))
+    text = text.replace("bind :443", f"bind 127.0.0.1:{port}").replace(
+        "send-proxy-v2", f"send-proxy{'-v2' * (version - 1)}"
+    )
+    (tmp_path / "haproxy.cfg").write_text(text)
+    with running([find_program("haproxy"), "-db", "-f", str(tmp_path / "haproxy.cfg")], tmp_path / "haproxy.log", port):
+        verify = certificates.client_context() if is_tls else True
+        with httpx.Client(timeout=30, verify=verify) as client:
+            answer = client.get(f"{'https' if is_tls else 'http'}://127.0.0.1:{port}/scope")
+            seen_port = answer.extensions["network_stream"].get_extra_info("client_addr")[1]
+        told = scope(answer)
+        assert told["client"] == ("127.0.0.1", seen_port)
+        assert told["server"] == ("127.0.0.1", port)
+    server.stop()

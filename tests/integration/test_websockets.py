@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import shutil
 import threading
 from collections.abc import Iterator
 
@@ -15,14 +14,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tests.integration.ws_app import PIECE_BYTES, PIECES
 from tests.support.gunicorn import wait_until
 from tests.support.memory import pss_bytes
+from tests.support.nginx import mark_fronts
 from tests.support.ws_sites import FRONTS, WebSocketSite, open_site
 
 APP = "tests.integration.ws_app:app"
-INSTALLED = [front for front in FRONTS if not front.startswith("nginx") or shutil.which("nginx")]
 LARGEST = 16 * 1024 * 1024
 
 
-@pytest.fixture(scope="module", params=[f"{front}-{loop}" for front in INSTALLED for loop in ("uvloop", "asyncio")])
+@pytest.fixture(scope="module", params=mark_fronts(FRONTS, "-uvloop") + mark_fronts(FRONTS, "-asyncio"))
 def site(request: pytest.FixtureRequest, certificates, tmp_path_factory) -> Iterator[WebSocketSite]:
     front, _, loop = request.param.rpartition("-")
     folder = tmp_path_factory.mktemp("site")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.support.certificates import Certificates
 from tests.support.gunicorn import DEADLINE_S, free_port, wait_until
+from tests.support.programs import find_program
 
-__all__ = ["run_nginx"]
+__all__ = ["mark_fronts", "run_nginx"]
 
 _CONFIG = """
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
@@ -39,6 +43,12 @@ http {{
 """
 
 
+def mark_fronts(fronts: Iterable[str], suffix: str = "") -> list[Any]:
+    """Return parameters, each with ``suffix``; those that begin with "nginx" are marked as in need of it."""
+    needs_nginx = pytest.mark.needs_program("nginx")
+    return [pytest.param(name + suffix, marks=[needs_nginx] * name.startswith("nginx")) for name in fronts]
+
+
 @contextlib.contextmanager
 def run_nginx(upstream: str, certificates: Certificates | None = None) -> Iterator[tuple[str, int]]:
     """Yield host and port of an nginx before ``upstream`` (host:port, or unix:/path), with TLS given certificates."""
@@ -52,7 +62,7 @@ def run_nginx(upstream: str, certificates: Certificates | None = None) -> Iterat
         paths = "".join(f"{name}_temp_path {folder}/{name};" for name in names)
         config = Path(folder) / "nginx.conf"
         config.write_text(_CONFIG.format(folder=folder, paths=paths, upstream=upstream, port=port, tls=tls))
-        command = ["nginx", "-e", f"{folder}/error.log", "-c", str(config), "-p", folder]
+        command = [find_program("nginx"), "-e", f"{folder}/error.log", "-c", str(config), "-p", folder]
         process = subprocess.Popen(command, stderr=subprocess.PIPE)
         try:
             pid_file = Path(folder) / "pid"
