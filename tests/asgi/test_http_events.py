@@ -454,28 +454,95 @@ def test_c21_work_behind_the_response_does_not_hold_up_the_next_request() -> Non
 # --- finished awaitables ---
 
 
-@pytest.mark.parametrize("wrap", ["await", "create_task", "ensure_future", "wait_for", "gather", "shield"])
-def test_c22_what_send_and_receive_return_is_as_good_as_a_coroutine(wrap: str) -> None:
-    async def take(awaitable: Any) -> Any:
-        if wrap == "create_task":
-            return await asyncio.create_task(awaitable)
-        if wrap == "ensure_future":
-            return await asyncio.ensure_future(awaitable)
-        if wrap == "wait_for":
-            return await asyncio.wait_for(awaitable, 5)
-        if wrap == "gather":
-            return (await asyncio.gather(awaitable))[0]
-        if wrap == "shield":
-            return await asyncio.shield(awaitable)
-        return await awaitable
+WRAPS = ["await", "create_task", "ensure_future", "wait_for", "gather", "shield"]
 
+
+async def take(wrap: str, awaitable: Any) -> Any:
+    if wrap == "create_task":
+        return await asyncio.create_task(awaitable)
+    if wrap == "ensure_future":
+        return await asyncio.ensure_future(awaitable)
+    if wrap == "wait_for":
+        return await asyncio.wait_for(awaitable, 5)
+    if wrap == "gather":
+        return (await asyncio.gather(awaitable))[0]
+    if wrap == "shield":
+        return await asyncio.shield(awaitable)
+    return await awaitable
+
+
+@pytest.mark.parametrize("wrap", WRAPS)
+def test_c22_what_send_and_receive_return_is_as_good_as_a_coroutine(wrap: str) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        event = await take(receive())
-        await take(send({"type": "http.response.start", "status": 200}))
-        await take(send({"type": "http.response.body", "body": event["body"], "more_body": True}))
-        await take(send({"type": "http.response.body"}))
-        assert await take(receive()) == DISCONNECT
+        event = await take(wrap, receive())
+        await take(wrap, send({"type": "http.response.start", "status": 200}))
+        await take(wrap, send({"type": "http.response.body", "body": event["body"], "more_body": True}))
+        await take(wrap, send({"type": "http.response.body"}))
+        assert await take(wrap, receive()) == DISCONNECT
 
     with HttpRig(app) as rig:
         assert read_response(rig.ask(POST + b"abcdef"))[2] == b"abcdef"
         assert rig.log.lines == []
+
+
+@pytest.mark.parametrize("wrap", WRAPS)
+@pytest.mark.parametrize("is_client_there", [True, False])
+def test_c22_send_raises_where_it_is_awaited(wrap: str, is_client_there: bool) -> None:
+    caught = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if not is_client_there:
+            rig.connection.connection_lost(None)
+        wrong = {"type": "http.response.body"}  # before the start
+        awaitable = send(wrong if is_client_there else {"type": "http.response.start", "status": 200})
+        caught.append(None)
+        try:
+            await take(wrap, awaitable)
+        except Exception as exc:
+            caught.append(type(exc))
+        if is_client_there:
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": b"went on"})
+
+    with HttpRig(app) as rig:
+        rig.feed(GET)
+        assert caught == [None, ASGIMisuse if is_client_there else ClientDisconnected]
+
+
+def test_c22_sends_that_are_gathered_take_effect_in_their_order_and_each_has_its_outcome() -> None:
+    outcomes = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        outcomes.extend(
+            await asyncio.gather(
+                send({"type": "http.response.start", "status": 200}),
+                send({"type": "http.response.start", "status": 200}),
+                send({"type": "http.response.body", "body": b"both"}),
+                return_exceptions=True,
+            )
+        )
+
+    with HttpRig(app) as rig:
+        assert read_response(rig.ask(GET))[2] == b"both"
+    assert [type(outcome) for outcome in outcomes] == [type(None), ASGIMisuse, type(None)]
+
+
+def test_c22_a_wrong_event_whose_send_nobody_awaits_is_warned_of() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        send({"type": "http.response.body"})
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    with HttpRig(app) as rig, pytest.warns(RuntimeWarning, match="send.. was never awaited; it failed: http.response"):
+        rig.ask(GET)
+
+
+@pytest.mark.filterwarnings("error")
+def test_c22_a_send_to_a_client_that_left_may_be_dropped_without_a_word() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        rig.connection.connection_lost(None)
+        send({"type": "http.response.start", "status": 200})
+
+    with HttpRig(app) as rig:
+        rig.feed(GET)
+        assert rig.log.levels("error", "exception") == []

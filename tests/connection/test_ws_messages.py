@@ -98,6 +98,23 @@ def test_receive_can_be_given_to_asyncio(wrap: str, is_there: bool) -> None:
         assert task.result()["text"] == "hi"
 
 
+@pytest.mark.parametrize("event", [{"type": "websocket.send"}, {"type": "websocket.accept"}, {}, None])
+def test_send_raises_where_it_is_awaited(event: Any) -> None:
+    with WebSocketRig() as rig:
+
+        async def send() -> Any:
+            return await asyncio.gather(
+                rig.send({"type": "websocket.send", "text": "1"}), rig.send(event), return_exceptions=True
+            )
+
+        sent, refused = rig.run(send())
+        assert sent is None
+        assert isinstance(refused, ASGIMisuse)
+        rig.lose()
+        sent, refused = rig.run(send())
+        assert isinstance(sent, ClientDisconnected)
+
+
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536, 300_000])
 def test_sends_messages_of_every_size_in_one_write(size: int) -> None:
     with WebSocketRig() as rig:

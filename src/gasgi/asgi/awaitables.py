@@ -1,16 +1,18 @@
-"""An awaitable that is finished before anybody awaits it.
+"""Awaitables that are over before anybody awaits them: what ``send`` of ASGI returns when it has nothing to wait for.
 
-``send`` of ASGI usually has nothing to wait for, and a coroutine object for each call costs more than the call. This
-has the shape of ``collections.abc.Coroutine``, so that ``create_task``, ``ensure_future``, ``wait_for`` and ``gather``
-take it as well as ``await`` does.
+A coroutine object for each call costs more than the call. These have the shape of ``collections.abc.Coroutine``, so
+that ``create_task``, ``ensure_future``, ``wait_for`` and ``gather`` take them as well as ``await`` does.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator
 from typing import Any
 
-__all__ = ["DONE"]
+from gasgi.errors import ClientDisconnected
+
+__all__ = ["DONE", "Failed"]
 
 # At its end, and stays there: nobody can tell one use of it from another.
 _EXHAUSTED: Generator[Any, None, None] = iter(())  # type: ignore[assignment]  # await needs no more than an iterator
@@ -36,3 +38,35 @@ class _Done:
 
 DONE = _Done()
 """The finished awaitable that has no result."""
+
+
+class Failed:
+    """Raises ``exc`` where it is awaited, not where it was made: the caller may hand it to a task or to ``gather``.
+
+    One that is never awaited warns, as a coroutine does: the mistake would be lost. A client that merely left is none.
+    """
+
+    def __init__(self, exc: Exception) -> None:
+        self._exc = exc
+        self._was_awaited = False
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self.send(None)  # type: ignore[no-any-return]  # it raises
+
+    def send(self, value: Any) -> Any:
+        """Fail: what a Task calls instead of ``await``."""
+        self._was_awaited = True
+        raise self._exc
+
+    def throw(self, exc: Any, value: Any = None, traceback: Any = None) -> Any:
+        """Raise ``exc`` instead, as a Task cancelled before its first step does."""
+        self._was_awaited = True
+        raise exc if value is None else value
+
+    def close(self) -> None:
+        """Forget the failure."""
+        self._was_awaited = True
+
+    def __del__(self) -> None:
+        if not self._was_awaited and not isinstance(self._exc, ClientDisconnected):
+            warnings.warn(f"send() was never awaited; it failed: {self._exc}", RuntimeWarning, source=self, stacklevel=1)

@@ -12,7 +12,7 @@ from typing import Any
 
 from gasgi._accel import RequestHead
 from gasgi.asgi.app_task import AppTask
-from gasgi.asgi.awaitables import DONE
+from gasgi.asgi.awaitables import DONE, Failed
 from gasgi.asgi.stream import HttpStream
 from gasgi.errors import ASGIMisuse, ClientDisconnected
 from gasgi.serving.runtime import Runtime
@@ -131,7 +131,19 @@ class HttpExchange(AppTask):
                 raise
 
     def send(self, message: dict[str, Any]) -> Awaitable[None]:
-        """ASGI send; raise ASGIMisuse for an event that is not allowed now, ClientDisconnected when the client left."""
+        """ASGI send. The message takes effect now; what is wrong with it is raised where the result is awaited.
+
+        That is ASGIMisuse for an event that is not allowed now, ClientDisconnected when the client left, and whatever
+        the app's own header iterable raises.
+        """
+        try:
+            return self._send(message)
+        except Exception as exc:
+            return Failed(exc)
+
+    # Helpers
+
+    def _send(self, message: dict[str, Any]) -> Awaitable[None]:
         if type(message) is not dict:
             message = _checked_event(message)
         kind = message.get("type")
@@ -140,8 +152,6 @@ class HttpExchange(AppTask):
         if kind == "http.response.start":
             return self._send_start(message)
         return self._send_other(kind, message)
-
-    # Helpers
 
     def _next_message(self) -> dict[str, Any] | None:
         if self._state == COMPLETE:

@@ -34,6 +34,7 @@ cdef class WebSocketSession(AppTask):
     cpdef deliver(self, payload)
     cpdef disconnected(self, int code, str reason)
     cpdef bint has_messages(self)
+    cdef _send(self, message)
     cdef _next_event(self)
     cdef _wake_one(self)
     cdef _send_other(self, kind, message)

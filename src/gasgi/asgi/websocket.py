@@ -12,7 +12,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from gasgi.asgi.app_task import AppTask
-from gasgi.asgi.awaitables import DONE
+from gasgi.asgi.awaitables import DONE, Failed
 from gasgi.asgi.stream import HttpStream
 from gasgi.close_codes import ABNORMAL, is_sendable
 from gasgi.errors import ASGIMisuse, ClientDisconnected
@@ -125,7 +125,16 @@ class WebSocketSession(AppTask):
                 raise
 
     def send(self, message: Message) -> Awaitable[None]:
-        """ASGI's ``send``: raise ASGIMisuse for a wrong event and ClientDisconnected once the WebSocket is closed."""
+        """ASGI's ``send``. The message takes effect now; what is wrong with it is raised where the result is awaited.
+
+        That is ASGIMisuse for a wrong event and ClientDisconnected once the WebSocket is closed.
+        """
+        try:
+            return self._send(message)
+        except Exception as exc:
+            return Failed(exc)
+
+    def _send(self, message: Message) -> Awaitable[None]:
         try:
             kind = message["type"]
         except (KeyError, TypeError):
