@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__ = ["ASGIMisuse", "ClientDisconnected", "FrameError", "RequestError", "SettingError", "comes_from_departure"]
 
+MOST_LOOKED_AT = 100  # exceptions, to find out whether they only tell that the client left
+
 
 class RequestError(Exception):
     """A request that must be refused: ``status``, ``reason`` and ``fields`` answer it, ``detail`` is for the log."""
@@ -46,14 +48,28 @@ class SettingError(ValueError):
 
 
 def comes_from_departure(exc: BaseException | None) -> bool:
-    """Whether ``exc`` only tells that the client left: frameworks wrap ClientDisconnected in errors of their own."""
-    seen = 0
-    while exc is not None and seen < 16:
-        if isinstance(exc, ClientDisconnected):
+    """Whether ``exc`` only tells that the client left: frameworks wrap ClientDisconnected in errors of their own.
+
+    A group does when all its members do. Looks at a bounded number of exceptions, and trusts no attribute of theirs.
+    """
+    undecided = [exc]
+    for _ in range(MOST_LOOKED_AT):
+        if not undecided:
             return True
-        members = getattr(exc, "exceptions", None)
-        if members:
-            return all(comes_from_departure(member) for member in members)
-        exc = exc.__cause__ or exc.__context__
-        seen += 1
+        exc = undecided.pop()
+        if exc is None:
+            return False
+        if not isinstance(exc, ClientDisconnected):
+            undecided.extend(_members(exc) or [exc.__cause__ or exc.__context__])
     return False
+
+
+def _members(exc: BaseException) -> tuple[BaseException, ...] | list[BaseException]:
+    """Return what is in an exception group: Python's own, or the backport's on 3.10."""
+    try:
+        members: object = getattr(exc, "exceptions", None)
+    except Exception:
+        return ()
+    if not isinstance(members, (tuple, list)) or not all(isinstance(member, BaseException) for member in members):
+        return ()
+    return members

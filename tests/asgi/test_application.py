@@ -208,7 +208,7 @@ def test_a10_an_exception_within_the_answer_ends_the_connection() -> None:
         assert rig.log.levels("exception")
 
 
-@pytest.mark.parametrize("exc", [SystemExit(3), BaseException("odd")], ids=repr)
+@pytest.mark.parametrize("exc", [SystemExit(3), BaseException("odd"), KeyboardInterrupt(), GeneratorExit()], ids=repr)
 def test_a10_one_request_does_not_end_the_worker(exc: BaseException) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise exc

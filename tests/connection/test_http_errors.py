@@ -101,7 +101,9 @@ def test_a_failure_after_the_response_is_logged_and_nothing_else(serve: Serve, o
     assert not served.is_closed
 
 
-@pytest.mark.parametrize("exc", [SystemExit(3), BaseException("odd"), asyncio.CancelledError()])
+@pytest.mark.parametrize(
+    "exc", [SystemExit(3), BaseException("odd"), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError()], ids=repr
+)
 def test_an_exception_that_is_no_error_is_500_too_and_the_worker_goes_on(serve: Serve, exc: BaseException) -> None:
     served = serve(failing(exc=exc))
     served.send(GET)
@@ -110,6 +112,39 @@ def test_an_exception_that_is_no_error_is_500_too_and_the_worker_goes_on(serve: 
     served.connect()
     served.send(GET)
     assert served.answer().status == 500
+
+
+class Odd(Exception):
+    """Whose every part raises."""
+
+    @property
+    def exceptions(self) -> Any:
+        raise RuntimeError("no exceptions")
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize("exc", [ValueError(), Odd()], ids=["ValueError", "Odd"])
+@pytest.mark.parametrize("has_left", [False, True])
+def test_what_an_app_does_to_its_scope_and_its_exceptions_breaks_nothing(
+    serve: Serve, exc: Exception, has_left: bool
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope.clear()
+        if has_left:
+            await receive()
+        raise exc
+
+    served = serve(app)
+    served.send(GET.replace(b" / ", b" /where "))
+    if has_left:
+        served.transport.lose()
+        served.settle()
+    else:
+        assert served.answer().status == 500
+    assert served.log.levels("exception") == ["Exception in ASGI app during GET /where"]
+    assert not served.runtime.conversations
 
 
 @pytest.mark.parametrize("messages", [(), (head(),), (head(), piece(b"x")), (head(trailers=True), last(b"x"))])

@@ -118,10 +118,8 @@ class AppTask:
             self.app_returned()
         except asyncio.CancelledError:
             self._log_cancellation()
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
         except BaseException as exc:
-            # SystemExit too: one request must not end a worker that serves others.
+            # SystemExit and KeyboardInterrupt too: one request must not end a worker that serves others.
             if not (self.is_client_gone and comes_from_departure(exc)):
                 self.has_failed = True
                 self._runtime.log.exception("Exception in ASGI app during %s", self.describe())
