@@ -29,6 +29,7 @@ cdef class Response(HttpStream):
     cdef public bint keep_alive
 
     cdef bytes _held_head
+    cdef public bint is_watched
     cdef public int framing
     cdef public long long length_left
     cdef public int status
@@ -41,6 +42,8 @@ cdef class Response(HttpStream):
     cpdef begin(self, ParsedHead request)
     cpdef reset(self)
     cpdef release(self)
+    cpdef bint holds_head(self) except -1
+    cpdef send_held_head(self)
     cpdef answer(self, int status, tuple fields)
     cpdef put_head(self, bytes body, Py_ssize_t size, bint more)
     cpdef bint has_no_body(self) except -1

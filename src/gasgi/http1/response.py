@@ -61,6 +61,7 @@ class Response(HttpStream):
 
         # Of the answer
         self._held_head: bytes | None = None  # encoded, waiting for the first piece of the body
+        self.is_watched = False  # by quiet_heads, for one that waits for long
         self.framing = UNDECIDED
         self.length_left = -1  # what the app's content-length still allows, bytes
         self.status = 0
@@ -79,6 +80,7 @@ class Response(HttpStream):
     def reset(self) -> None:
         """Forget the request and the answer to it."""
         self.number += 1
+        self._held_head = None
         self.request = None
         self.framing = UNDECIDED
         self.sent_bytes = 0
@@ -86,6 +88,7 @@ class Response(HttpStream):
     def release(self) -> None:
         """Let go of the connection, which is lost: nothing is to wait for the garbage collector."""
         self._owner = NOBODY
+        self._runtime.quiet_heads.forget(self)
 
     # HttpStream, for the exchange
 
@@ -103,6 +106,17 @@ class Response(HttpStream):
         self.status = status
         if closes:
             self.keep_alive = False
+        if not self.is_watched:
+            runtime.quiet_heads.watch(self)
+
+    def holds_head(self) -> bool:
+        """Whether the head waits for the first piece of the body."""
+        return self._held_head is not None and not self._gate.is_lost
+
+    def send_held_head(self) -> None:
+        """Send it without one."""
+        self.put_head(b"", 0, True)
+        self._outbox.flush()
 
     def send_body(self, body: bytes, more: bool) -> Awaitable[None]:
         self._gate.check()

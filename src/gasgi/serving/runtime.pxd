@@ -1,4 +1,5 @@
 from gasgi.proxy.policy cimport ProxyPolicy
+from gasgi.serving.quiet_heads cimport QuietHeads
 from gasgi.serving.turns cimport Turns
 
 cdef bint HAS_TASK_CONTEXT
@@ -29,6 +30,7 @@ cdef class Runtime:
     cdef public Py_ssize_t connections_ended
     cdef public Py_ssize_t requests_completed
     cdef public Turns turns
+    cdef public QuietHeads quiet_heads
 
     cpdef spawn(self, coro)
     cpdef forget(self, connection)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gasgi._accel import HeadLimits
+from gasgi.serving.quiet_heads import QuietHeads
 from gasgi.serving.turns import Turns
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class Runtime:
         self.connections_ended = 0
         self.requests_completed = 0
         self.turns = Turns(loop)
+        self.quiet_heads = QuietHeads(loop)
 
     def spawn(self, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run ``coro`` in a task with a fresh copy of the worker's context.
