@@ -9,6 +9,8 @@ cdef int _OPEN
 cdef int _CLOSE_SENT
 cdef int _ENDING
 cdef int _LOST
+cdef int _CLOSE
+cdef int _PING
 cdef int _FIN_PING
 cdef int _FIN_PONG
 cdef int _ABNORMAL
@@ -62,6 +64,6 @@ cdef class WebSocketConnection(WebSocketWriter):
     cdef _end(self)
     cdef _end_within(self, double seconds)
     cdef bint _has_taken_some(self) except -1
-    cdef int _tell_end(self, int code, str reason) except -1
+    cdef tuple _tell_end(self, int code, str reason)
     cdef _drop(self, str reason)
     cdef _report(self)
