@@ -117,8 +117,17 @@ class HttpExchange:
 
     def start(self) -> None:
         """Run the app in a task of its own, from the next turn of the loop on."""
-        self._runtime.turns.unstarted += 1
-        task = self._runtime.spawn(self.run())
+        coro = self.run()
+        try:
+            task = self._runtime.spawn(coro)
+        except Exception:
+            # Of the application's task factory: ``run``, which would tell the end of it, is never entered.
+            coro.close()
+            self.has_failed = True
+            self._runtime.log.exception("Exception in the task factory for %s", self._describe())
+            self._end()
+            return
+        self._runtime.turns.unstarted += 1  # not before: where a task runs at once, ``run`` has counted it already
         if self.is_running:
             self._task = task
             self._runtime.exchanges.add(self)

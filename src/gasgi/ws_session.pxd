@@ -1,5 +1,6 @@
 cimport cython
 
+from gasgi._ws_mask cimport held_bytes
 from gasgi.runtime cimport Runtime
 
 cdef int _CONNECTING

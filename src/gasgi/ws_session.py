@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from gasgi._accel import held_bytes
 from gasgi.awaitables import DONE
 from gasgi.errors import ASGIMisuse, ClientDisconnected, comes_from_departure
 from gasgi.runtime import Runtime
@@ -121,7 +122,15 @@ class WebSocketSession:
 
     def start(self) -> None:
         """Run the app in a task."""
-        self._task = self._runtime.spawn(self.run())
+        coro = self.run()
+        try:
+            self._task = self._runtime.spawn(coro)
+        except Exception:
+            # Of the application's task factory: ``run``, which would tell the end of it, is never entered.
+            coro.close()
+            self._runtime.log.exception("Exception in the task factory for %s", self._describe())
+            self._app_ended()
+            return
         if not self._task.done():
             self._runtime.exchanges.add(self)
 
@@ -152,10 +161,10 @@ class WebSocketSession:
             self._waiters.append(waiter)
             try:
                 await waiter
-            except asyncio.CancelledError:
-                if waiter.cancelled():
-                    if waiter in self._waiters:
-                        self._waiters.remove(waiter)
+            except BaseException:
+                # Cancelled, or closed: its future is pending then.
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
                 elif self._waiters and self._queue:
                     self._wake_one()  # the message that woke this one is for the next
                 raise
@@ -186,7 +195,7 @@ class WebSocketSession:
         if self._state != _OPEN:
             return
         self._queue.append(payload)
-        self._queued_bytes += len(payload)
+        self._queued_bytes += held_bytes(payload)
         if self._queued_bytes >= self._max_bytes or len(self._queue) >= self._max_messages:
             self.is_full = True
         if self._waiters:
@@ -224,7 +233,7 @@ class WebSocketSession:
             return {"type": "websocket.connect"}
         if self._queue:
             payload = self._queue.popleft()
-            self._queued_bytes -= len(payload)
+            self._queued_bytes -= held_bytes(payload)
             if self.is_full and not self._queue:
                 # Not at once: an app that always finds a message would keep the loop from all others.
                 self.is_full = False
