@@ -14,11 +14,27 @@ from gasgi.compiled import MODE as EXTENSIONS
 if TYPE_CHECKING or not IS_COMPILED:
     from gasgi._parser_py import HeadLimits, HeadParser, RequestHead
     from gasgi._writer_py import encode_chunk, encode_response_head, join_message
-    from gasgi._ws_mask_py import MessageBuffer, apply_mask, encode_frame, encode_frame_header, unmask, unmask_text
+    from gasgi._ws_mask_py import (
+        MessageBuffer,
+        apply_mask,
+        encode_frame,
+        encode_frame_header,
+        held_bytes,
+        unmask,
+        unmask_text,
+    )
 else:
     from gasgi._parser import HeadLimits, HeadParser, RequestHead
     from gasgi._writer import encode_chunk, encode_response_head, join_message
-    from gasgi._ws_mask import MessageBuffer, apply_mask, encode_frame, encode_frame_header, unmask, unmask_text
+    from gasgi._ws_mask import (
+        MessageBuffer,
+        apply_mask,
+        encode_frame,
+        encode_frame_header,
+        held_bytes,
+        unmask,
+        unmask_text,
+    )
 
 __all__ = [
     "EXTENSIONS",
@@ -31,6 +47,7 @@ __all__ = [
     "encode_frame",
     "encode_frame_header",
     "encode_response_head",
+    "held_bytes",
     "implementation",
     "join_message",
     "unmask",

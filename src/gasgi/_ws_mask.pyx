@@ -16,6 +16,7 @@ cdef extern from "Python.h":
     void* PyUnicode_DATA(object text)
     bint PyUnicode_IS_ASCII(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
+    int PyUnicode_KIND(object text)
 
 cdef enum:
     # What a frame may reserve before its bytes arrive: a length alone must not buy memory.
@@ -99,6 +100,12 @@ def unmask_text(bytes data, Py_ssize_t start, Py_ssize_t stop):
     if not xor_into(target, source, size, load_key(source - 4)) & HIGH_BITS:
         return text
     return PyUnicode_DecodeUTF8(<char*>target, size, NULL)
+
+
+cpdef Py_ssize_t held_bytes(payload) except -1:
+    if isinstance(payload, str):
+        return PyUnicode_GET_LENGTH(payload) * PyUnicode_KIND(payload)
+    return PyBytes_GET_SIZE(<bytes?>payload)
 
 
 cdef Py_ssize_t write_header(uint8_t* target, uint8_t first_byte, Py_ssize_t length) noexcept nogil:

@@ -6,15 +6,18 @@ Bytes in, values out: no I/O, no protocol rules. Twin of _ws_mask.pyx, same name
 from __future__ import annotations
 
 import codecs
+import sys
 from struct import Struct
 
-__all__ = ["MessageBuffer", "apply_mask", "encode_frame", "encode_frame_header", "unmask", "unmask_text"]
+__all__ = ["MessageBuffer", "apply_mask", "encode_frame", "encode_frame_header", "held_bytes", "unmask", "unmask_text"]
 
 _LENGTH_16 = Struct("!BBH").pack
 _LENGTH_64 = Struct("!BBQ").pack
 # Up to here one XOR of two big integers is quicker, above it four translated slices (1 KiB: both take 4.5 µs).
 _INTEGER_BYTES = 1024
 _TABLES: list[bytes] = []  # made when first needed: 64 KiB
+# What Python needs for a text that is not ASCII beside its characters and the one that ends them.
+_TEXT_BYTES = sys.getsizeof(b"\xe9\xe9".decode("latin-1")) - 3
 
 
 def apply_mask(data: bytes, key: bytes) -> bytes:
@@ -42,6 +45,16 @@ def unmask(data: bytes, start: int, stop: int) -> bytes:
 def unmask_text(data: bytes, start: int, stop: int) -> str:
     """Unmask ``data[start:stop]`` as ``unmask`` does and decode it; raise UnicodeDecodeError."""
     return unmask(data, start, stop).decode()
+
+
+def held_bytes(payload: bytes | str) -> int:
+    """Return how many bytes of memory the payload takes: a character of text takes 1, 2 or 4, like the widest of it."""
+    size = len(payload)
+    if isinstance(payload, bytes) or payload.isascii():
+        return size
+    if size == 1:  # Python shares some of these, with more at them than their character
+        return 1 if payload < "\u0100" else 2 if payload < "\U00010000" else 4
+    return size * ((sys.getsizeof(payload) - _TEXT_BYTES) // (size + 1))
 
 
 def encode_frame(first_byte: int, payload: bytes | str) -> bytes:

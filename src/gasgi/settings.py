@@ -171,7 +171,7 @@ class Settings:
     websocket_compression_min_bytes: int = _own(256, "shorter messages are sent as they are", low=0, high=2**30)
     websocket_queue_messages: int = _own(32, "messages held for the app before reading pauses", low=1, high=1_000_000)
     websocket_queue_bytes: int = _own(
-        1024 * 1024, "message bytes held for the app before reading pauses", low=1024, high=2**30
+        1024 * 1024, "memory of messages held for the app before reading pauses, bytes", low=1024, high=2**30
     )
 
     @classmethod

@@ -102,7 +102,9 @@ def test_a_failure_after_the_response_is_logged_and_nothing_else(serve: Serve, o
 
 
 @pytest.mark.parametrize(
-    "exc", [SystemExit(3), BaseException("odd"), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError()], ids=repr
+    "exc",
+    [SystemExit(3), BaseException("odd"), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError()],
+    ids=repr,
 )
 def test_an_exception_that_is_no_error_is_500_too_and_the_worker_goes_on(serve: Serve, exc: BaseException) -> None:
     served = serve(failing(exc=exc))

@@ -221,6 +221,26 @@ def test_an_app_that_others_cancel_before_its_first_step_is_answered_for():
         assert crowd.runtime.turns.unstarted == 0
 
 
+def test_an_app_whose_task_cannot_be_made_is_answered_for():
+    def refuse(loop: Any, *_: Any, **__: Any) -> Any:
+        raise RuntimeError
+
+    with Crowd() as crowd:
+
+        async def ask() -> None:
+            crowd.runtime.has_task_factory = True
+            asyncio.get_running_loop().set_task_factory(refuse)
+            crowd.connections[0].data_received(request(0))
+            asyncio.get_running_loop().set_task_factory(None)
+
+        crowd.run(ask())
+        crowd.settle()
+        assert crowd.transports[0].written.startswith(b"HTTP/1.1 500 ")
+        assert crowd.log.levels("exception") == ["Exception in the task factory for GET /0"]
+        assert not crowd.runtime.conversations
+        assert crowd.runtime.turns.unstarted == 0
+
+
 def test_a_connection_that_fails_in_its_turn_takes_it_from_nobody():
     loop = asyncio.new_event_loop()
     complaints: list[Any] = []

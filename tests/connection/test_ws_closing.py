@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gasgi.errors import ASGIMisuse, ClientDisconnected
+from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
 from tests.support.frames import (
     BINARY,
@@ -34,7 +35,7 @@ from tests.support.websocket_rig import HANDSHAKE, WebSocketRig, disconnect
 def test_the_client_closes(code: int) -> None:
     with WebSocketRig() as rig:
         rig.feed(client_frame(FIN | TEXT, b"last") + client_frame(FIN | CLOSE, close_payload(code, "why é")))
-        assert rig.frames() == [close_frame(code)]
+        assert rig.frames() == [close_frame(code, "why é")]  # RFC 6455, 5.5.1: browsers show it in their close event
         assert rig.transport.is_closing()
         assert rig.hear() == {"type": "websocket.receive", "text": "last"}
         assert rig.hear() == disconnect(code, "why é")
@@ -44,6 +45,13 @@ def test_the_client_closes(code: int) -> None:
         with pytest.raises(ClientDisconnected):
             rig.say({"type": "websocket.close"})
         assert rig.frames() == []
+
+
+def test_the_longest_reason_of_the_client_is_echoed() -> None:
+    with WebSocketRig() as rig:
+        reason = "é" * 61 + "x"
+        rig.feed(client_frame(FIN | CLOSE, close_payload(4000, reason)))
+        assert rig.frames() == [close_frame(4000, reason)]
 
 
 def test_the_client_closes_without_a_code() -> None:
@@ -508,3 +516,18 @@ def test_an_app_that_others_cancel_before_its_first_step_is_answered_for() -> No
         assert rig.log.lines == [("error", "ASGI app was cancelled from within during WebSocket /chat")]
         assert not rig.runtime.conversations
         rig.transport.protocol.connection_lost(None)
+
+
+def test_an_app_whose_task_cannot_be_made_is_answered_for() -> None:
+    def refuse(loop: Any, *_: Any, **__: Any) -> Any:
+        loop.set_task_factory(None)
+        raise RuntimeError
+
+    def prepare(runtime: Runtime) -> None:
+        runtime.has_task_factory = True
+        runtime.loop.set_task_factory(refuse)
+
+    with WebSocketRig(accept=False, prepare=prepare) as rig:
+        assert rig.transport.take().startswith(b"HTTP/1.1 500 ")
+        assert rig.transport.is_closing()
+        assert rig.log.levels("exception") == ["Exception in the task factory for WebSocket /chat"]

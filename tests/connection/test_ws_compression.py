@@ -165,3 +165,134 @@ def test_a_large_text_that_is_no_unicode_is_misuse() -> None:
             rig.text("x" * 100_000 + "\ud800")
         rig.text("good")
         assert rig.frames() == [Frame(TEXT, b"good")]
+
+
+# What becomes of a large send that is never begun, and of those behind it
+
+
+def cancel(awaitable: Any) -> None:
+    asyncio.get_running_loop().create_task(awaitable).cancel()
+
+
+def close(awaitable: Any) -> None:
+    awaitable.close()
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.parametrize("drop", [cancel, close, lambda _: None], ids=["cancelled", "closed", "never awaited"])
+def test_a_large_send_that_is_dropped_before_its_first_step_leaves_nothing_behind(drop: Any) -> None:
+    with WebSocketRig(extra=DEFLATE) as rig:
+
+        async def run() -> int:
+            drop(rig.send({"type": "websocket.send", "bytes": NOISE}))
+            await rig.send({"type": "websocket.send", "text": "behind"})
+            turns = 0
+
+            async def others() -> None:
+                nonlocal turns
+                while True:
+                    await asyncio.sleep(0)
+                    turns += 1
+
+            other = asyncio.ensure_future(others())
+            for _ in range(20_000):
+                await rig.send({"type": "websocket.send", "text": "x"})
+            other.cancel()
+            return turns
+
+        assert 2 <= rig.run(asyncio.wait_for(run(), 30)) <= 20
+        first, second, *_ = rig.frames()
+        assert inflate(first) == NOISE
+        assert second == Frame(TEXT, b"behind")
+
+
+def test_a_cancelled_large_send_is_compressed_on_in_slices() -> None:
+    with WebSocketRig(extra=DEFLATE) as rig:
+
+        async def run() -> int:
+            task = asyncio.ensure_future(rig.send({"type": "websocket.send", "bytes": NOISE}))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            task.cancel()
+            turns = 0
+            while not rig.transport.written:
+                await asyncio.sleep(0)
+                turns += 1
+            return turns
+
+        assert rig.run(asyncio.wait_for(run(), 30)) > len(NOISE) // 65536
+        (frame,) = rig.frames()
+        assert inflate(frame) == NOISE
+
+
+def test_a_send_that_is_cancelled_while_it_waits_is_not_sent() -> None:
+    with WebSocketRig(extra=DEFLATE) as rig:
+
+        async def run() -> None:
+            sends = [
+                asyncio.ensure_future(rig.send({"type": "websocket.send", "bytes": data}))
+                for data in (NOISE, b"2", b"3")
+            ]
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            sends[1].cancel()
+            await asyncio.gather(*sends, return_exceptions=True)
+
+        rig.run(asyncio.wait_for(run(), 30))
+        assert [len(inflate(frame)) if frame.is_compressed else frame.payload for frame in rig.frames()] == [
+            300_000,
+            b"3",
+        ]
+
+
+def test_a_message_that_cannot_be_compressed_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    with WebSocketRig(extra=DEFLATE) as rig:
+
+        def fail(*_: Any) -> Any:
+            yield b"half"
+            raise MemoryError
+
+        monkeypatch.setattr("gasgi.websocket.deflate.Deflater.deflate_in_slices", fail)
+
+        async def run() -> list[Any]:
+            sends = [rig.send({"type": "websocket.send", "bytes": data}) for data in (NOISE, b"behind")]
+            rig.loop.call_later(0.01, rig.connection.connection_lost, None)
+            return await asyncio.gather(*sends, return_exceptions=True)
+
+        errors = rig.run(asyncio.wait_for(run(), 30))
+        assert rig.transport.was_aborted
+        assert isinstance(errors[0], MemoryError)
+
+
+@pytest.mark.parametrize("text", ["x" * 30_000, "\U0001f600" * 8000, "x" * 500])
+def test_an_app_that_sends_what_is_compressed_leaves_the_loop_to_others(text: str) -> None:
+    with WebSocketRig(Settings(websocket_compression_min_bytes=100), extra=DEFLATE) as rig:
+
+        async def run() -> int:
+            turns = 0
+
+            async def others() -> None:
+                nonlocal turns
+                while True:
+                    await asyncio.sleep(0)
+                    turns += 1
+
+            other = asyncio.ensure_future(others())
+            sent = 0
+            while sent < 1_000_000:
+                await rig.send({"type": "websocket.send", "text": text})
+                sent += len(text.encode())
+            other.cancel()
+            return turns
+
+        # Compressing 64 KiB takes 2 to 4 ms when it is in vain.
+        assert rig.run(asyncio.wait_for(run(), 60)) >= 1_000_000 // 65536
+
+
+def test_a_text_is_large_by_its_bytes() -> None:
+    with WebSocketRig(extra=DEFLATE) as rig:
+        text = "\U0001f600" * 20_000  # 80,000 bytes
+        rig.send({"type": "websocket.send", "text": text}).close()  # type: ignore[attr-defined]
+        assert rig.frames() == []
+        rig.settle()
+        assert inflate(rig.frames()[0]).decode() == text

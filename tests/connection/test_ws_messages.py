@@ -366,3 +366,41 @@ def test_ignores_pongs_that_nobody_asked_for() -> None:
     with WebSocketRig() as rig:
         rig.feed(client_frame(FIN | PONG, b"hello"))
         assert rig.frames() == []
+
+
+def test_sends_that_wait_and_are_given_up_are_forgotten() -> None:
+    with WebSocketRig() as rig:
+        rig.connection.pause_writing()
+        sends = [rig.text("x") for _ in range(5)]
+        for send in sends[1:4]:
+            send.cancel()
+        rig.settle()
+        assert [send.cancelled() for send in sends] == [False, True, True, True, False]
+        rig.connection.resume_writing()
+        rig.settle()
+        assert sends[0].done()
+        assert sends[4].done()
+
+
+def test_a_receive_that_is_closed_while_it_waits_takes_nothing_with_it() -> None:
+    with WebSocketRig() as rig:
+        first = rig.receive()
+        first.send(None)  # as a scheduler of its own would
+        second = rig.listen()
+        first.close()
+        rig.feed(client_frame(FIN | TEXT, b"hi"))
+        assert second.result()["text"] == "hi"
+
+
+@pytest.mark.parametrize(("text", "each"), [("x", 1), ("x\xe9", 1), ("x\u20ac", 2), ("x\U0001f600", 4)])
+def test_text_counts_as_the_memory_it_takes(text: str, each: int) -> None:
+    with WebSocketRig(Settings(websocket_queue_bytes=4000)) as rig:
+        text *= 250
+        count = 4000 // (each * len(text))
+        for _ in range(count):
+            assert not rig.transport.is_reading_paused
+            rig.feed(client_frame(FIN | TEXT, text.encode()))
+        rig.feed(client_frame(FIN | TEXT, b"held back"))
+        assert rig.transport.is_reading_paused
+        assert [rig.hear()["text"] for _ in range(count + 1)] == [text] * count + ["held back"]
+        assert not rig.transport.is_reading_paused

@@ -286,3 +286,20 @@ def test_the_twins_agree(payload: bytes, key: bytes, cuts: list[int]) -> None:
         found.append((twin.apply_mask(payload, key), verdicts, buffer.size, buffer.take()))
     assert all(one == found[0] for one in found)
     assert found[0][0] == xor(payload, key)
+
+
+# --- what a message takes ---
+
+
+@pytest.mark.parametrize("last", ["", "x", "\x7f", "\x80", "\xff", "\u0100", "\uffff", "\U00010000", "\U0010ffff"])
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 1000])
+def test_counts_a_text_by_its_widest_character(twin: ModuleType, size: int, last: str) -> None:
+    text = ("x" * size + last).encode().decode()
+    widest = max(text, default="x")
+    each = 1 if widest < "\u0100" else 2 if widest < "\U00010000" else 4
+    assert twin.held_bytes(text) == each * len(text)
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000])
+def test_counts_bytes_as_they_are(twin: ModuleType, size: int) -> None:
+    assert twin.held_bytes(bytes(size)) == size

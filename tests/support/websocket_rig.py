@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any
 
@@ -40,6 +40,7 @@ class WebSocketRig:
         extra: bytes = b"",
         leftover: bytes = b"",
         accept: bool = True,
+        prepare: Callable[[Runtime], None] | None = None,
     ) -> None:
         self.loop = asyncio.new_event_loop()
         self.log = RecordingLog()
@@ -48,6 +49,8 @@ class WebSocketRig:
         self.runtime.server_field = b"server: s\r\n"
         self.runtime.date_field = b"date: d\r\n"
         self.runtime.now = 1000.0
+        if prepare is not None:
+            prepare(self.runtime)
         connection = HttpConnection(self.runtime)
         self.transport.set_protocol(connection)
         connection.connection_made(self.transport)

@@ -181,6 +181,28 @@ def test_an_app_that_is_cancelled_from_within_does_not_hang_the_startup():
     assert failures == ["its lifespan was cancelled from within"]
 
 
+@pytest.mark.parametrize("mode", ["on", "auto"])
+def test_an_app_that_is_cancelled_before_its_first_step_does_not_hang_the_startup(mode):
+    async def app(scope, receive, send):
+        raise AssertionError("never entered")
+
+    async def run() -> str:
+        lifespan = Lifespan(app, log, mode)
+        startup = asyncio.create_task(lifespan.startup())
+        asyncio.get_running_loop().call_soon(
+            lambda: [task.cancel() for task in asyncio.all_tasks() if task.get_name() == "gasgi-lifespan"]
+        )
+        try:
+            await asyncio.wait_for(startup, 5)
+        except LifespanFailed as exc:
+            return str(exc)
+        assert not lifespan.is_running
+        return log.levels("info")[0]
+
+    log = RecordingLog()
+    assert "its lifespan was cancelled from within" in asyncio.run(run())
+
+
 def test_an_exception_while_running_is_logged_and_no_shutdown_is_sent():
     async def app(scope, receive, send):
         await receive()

@@ -13,7 +13,7 @@ import pytest
 from gasgi.http1.connection import HttpConnection
 from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
-from gasgi.worker.server import ACCEPT_BATCH, CONNECTIONS_PER_ACCEPT, Server
+from gasgi.worker.server import ACCEPT_BATCH, CARE_BATCH, CONNECTIONS_PER_ACCEPT, Server
 from tests.support.fakes import FakeTransport, RecordingLog
 
 
@@ -204,6 +204,90 @@ def test_a_connection_whose_deadlines_fail_does_not_stop_the_others_and_the_hear
     assert len(swept) == 2
     assert it.ticks == 2
     assert it.log.levels("exception") == ["Exception in the deadlines of a connection"] * 2
+
+
+class Counted:
+    """A connection, or a conversation, that counts what is asked of it."""
+
+    def __init__(self, asked: list[Any]) -> None:
+        self.asked = asked
+
+    def sweep(self, *now: float) -> None:
+        self.asked.append((self, *now))
+
+    def drain(self) -> None:
+        self.asked.append((self,))
+
+    def abort(self) -> None: ...
+
+    def cancel(self) -> None: ...
+
+
+def test_many_deadlines_are_looked_at_in_many_turns(bench):
+    it = bench()
+    asked: list[Any] = []
+    connections = {Counted(asked) for _ in range(10 * CARE_BATCH)}
+    conversations = {Counted(asked) for _ in range(5 * CARE_BATCH)}
+    it.server.start_clock()
+    it.runtime.connections.update(connections)
+    it.runtime.conversations.update(conversations)
+
+    async def run() -> list[int]:
+        it.loop.pass_time(1.0)
+        seen = [len(asked)]
+        while len(asked) < 15 * CARE_BATCH:
+            await asyncio.sleep(0)
+            seen.append(len(asked))
+        return seen
+
+    seen = it.real.run_until_complete(asyncio.wait_for(run(), 30))
+    assert max(after - before for before, after in zip([0, *seen], seen, strict=False)) <= CARE_BATCH
+    assert {each for each, *now in asked if now == [1000.0]} == connections
+    assert {each for each, *now in asked if not now} == conversations
+
+
+def test_what_has_ended_before_its_turn_is_not_looked_at(bench):
+    it = bench()
+    asked: list[Any] = []
+    it.server.start_clock()
+    it.runtime.connections.update(Counted(asked) for _ in range(3 * CARE_BATCH))
+    it.runtime.conversations.update(Counted(asked) for _ in range(3 * CARE_BATCH))
+    it.loop.pass_time(1.0)
+    it.runtime.connections.clear()
+    it.runtime.conversations.clear()
+    it.settle()
+    assert len(asked) == CARE_BATCH
+
+
+def test_a_tick_that_comes_before_all_were_looked_at_asks_nobody_twice(bench):
+    it = bench()
+    asked: list[Any] = []
+    it.server.start_clock()
+    it.runtime.connections.update(Counted(asked) for _ in range(3 * CARE_BATCH))
+    it.loop.pass_time(2.0)
+    it.settle()
+    assert len(asked) == len(set(asked)) == 3 * CARE_BATCH
+    it.loop.pass_time(1.0)
+    it.settle()
+    assert len(asked) == 6 * CARE_BATCH
+
+
+def test_draining_tells_many_connections_in_many_turns(bench):
+    it = bench()
+    asked: list[Any] = []
+    it.runtime.connections.update(Counted(asked) for _ in range(10 * CARE_BATCH))
+
+    async def run() -> list[int]:
+        draining = asyncio.ensure_future(it.server.drain(it.loop.now + 5, 0.0, lambda: True))
+        seen = []
+        while not draining.done():
+            await asyncio.sleep(0)
+            seen.append(sum(len(entry) == 1 for entry in asked))
+        return seen
+
+    seen = it.real.run_until_complete(asyncio.wait_for(run(), 30))
+    assert max(after - before for before, after in zip([0, *seen], seen, strict=False)) == CARE_BATCH
+    assert seen[-1] == 10 * CARE_BATCH
 
 
 def test_deadlines_are_kept_at_least_as_long_as_set(bench):

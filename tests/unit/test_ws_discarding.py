@@ -70,7 +70,7 @@ def decode_on(decoder: FrameDecoder, pieces: list[bytes]) -> tuple[Found, list[i
             try:
                 if decoder.advance():
                     found.append((decoder.opcode, decoder.payload))
-                elif not decoder.is_inflating:
+                elif not decoder.needs_turn:
                     break
             except FrameError as exc:
                 codes.append(exc.close_code)

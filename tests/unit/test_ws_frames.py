@@ -39,8 +39,8 @@ def decode(
     try:
         for piece in pieces:
             decoder.feed(piece)
-            while decoder.advance() or decoder.is_inflating:
-                if decoder.is_inflating:
+            while decoder.advance() or decoder.needs_turn:
+                if decoder.needs_turn:
                     continue
                 found.append((decoder.opcode, decoder.payload))
                 if decoder.opcode == CLOSE:

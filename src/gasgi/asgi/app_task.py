@@ -69,8 +69,20 @@ class AppTask:
 
     def start(self) -> None:
         """Run the app in a task of its own, from the next turn of the loop on."""
-        self._runtime.turns.unstarted += 1
-        task = self._runtime.spawn(self.run())
+        self._runtime.turns.unstarted += 1  # ``run`` takes it back
+        coro = self.run()
+        try:
+            task = self._runtime.spawn(coro)
+        except Exception:
+            # Of the application's task factory: ``run``, which would tell the end of it, is never entered.
+            self._runtime.log.exception("Exception in the task factory for %s", self.describe())
+            self.has_failed = True
+            if self._app_state == READY:
+                self._runtime.turns.unstarted -= 1
+            coro.close()
+            if self._app_state != ENDED:
+                self._end()
+            return
         if self._app_state != ENDED:
             self._task = task
             self._runtime.conversations.add(self)

@@ -69,4 +69,6 @@ class Failed:
 
     def __del__(self) -> None:
         if not self._was_awaited and not isinstance(self._exc, ClientDisconnected):
-            warnings.warn(f"send() was never awaited; it failed: {self._exc}", RuntimeWarning, source=self, stacklevel=1)
+            warnings.warn(
+                f"send() was never awaited; it failed: {self._exc}", RuntimeWarning, source=self, stacklevel=1
+            )

@@ -19,6 +19,7 @@ __all__ = ["Lifespan", "LifespanFailed"]
 STARTING, RUNNING, STOPPING, ENDED = range(4)
 
 ABANDON_S = 0.5  # what a cancelled call gets for its finally-blocks
+CANCELLED = "its lifespan was cancelled from within"
 
 
 class LifespanFailed(Exception):
@@ -53,6 +54,7 @@ class Lifespan:
     async def startup(self) -> None:
         """Send lifespan.startup and wait for the answer, however long it takes. Raises LifespanFailed."""
         self._task = asyncio.create_task(self._run(), name="gasgi-lifespan")
+        self._task.add_done_callback(self._on_end)
         await self._answered.wait()
         if self._failure is not None:
             raise LifespanFailed(self._failure)
@@ -92,7 +94,7 @@ class Lifespan:
             await self._app(scope, self._receive, self._send)
         except asyncio.CancelledError:
             if not self._was_abandoned:
-                self._on_exception("its lifespan was cancelled from within")
+                self._on_exception(CANCELLED)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except SystemExit as exc:
@@ -106,6 +108,16 @@ class Lifespan:
             self._state = ENDED
             self._answered.set()
 
+    def _on_end(self, _: asyncio.Task[None]) -> None:
+        """End what was cancelled before its first step: ``_run``, which would wake who waits, was never entered."""
+        if self._state == STARTING:
+            if not self._was_abandoned and self._mode == "on":
+                self._failure = CANCELLED
+            elif not self._was_abandoned:
+                self._do_without(CANCELLED)
+            self._state = ENDED
+            self._answered.set()
+
     def _on_exception(self, reason: str) -> None:
         if self._state != STARTING:
             self._log.exception("Exception in ASGI lifespan")
@@ -114,8 +126,11 @@ class Lifespan:
                 self._log.exception("Exception in ASGI lifespan startup")
                 self._failure = reason
             else:
-                # ASGI lifespan 2.0, "Scope": an app that raises at this scope is served without it.
-                self._log.info("The app does without ASGI lifespan: %s (--asgi-lifespan auto)", reason)
+                self._do_without(reason)
+
+    def _do_without(self, reason: str) -> None:
+        # ASGI lifespan 2.0, "Scope": an app that raises at this scope is served without it.
+        self._log.info("The app does without ASGI lifespan: %s (--asgi-lifespan auto)", reason)
 
     def _on_return(self) -> None:
         if self._state == STARTING and self._failure is None:

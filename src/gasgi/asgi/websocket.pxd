@@ -1,5 +1,6 @@
 cimport cython
 
+from gasgi._ws_mask cimport held_bytes
 from gasgi.asgi.app_task cimport AppTask
 from gasgi.asgi.stream cimport HttpStream
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
+from gasgi._accel import held_bytes
 from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.awaitables import DONE, Failed
 from gasgi.asgi.stream import HttpStream
@@ -116,10 +117,10 @@ class WebSocketSession(AppTask):
             self._waiters.append(waiter)
             try:
                 await waiter
-            except asyncio.CancelledError:
-                if waiter.cancelled():
-                    if waiter in self._waiters:
-                        self._waiters.remove(waiter)
+            except BaseException:
+                # Cancelled, or closed: its future is pending then.
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
                 elif self._waiters and self._queue:
                     self._wake_one()  # the message that woke this one is for the next
                 raise
@@ -159,7 +160,7 @@ class WebSocketSession(AppTask):
         if self._state != OPEN:
             return
         self._queue.append(payload)
-        self._queued_bytes += len(payload)
+        self._queued_bytes += held_bytes(payload)
         if self._queued_bytes >= self._max_bytes or len(self._queue) >= self._max_messages:
             self.is_full = True
         if self._waiters:
@@ -214,7 +215,7 @@ class WebSocketSession(AppTask):
             return {"type": "websocket.connect"}
         if self._queue:
             payload = self._queue.popleft()
-            self._queued_bytes -= len(payload)
+            self._queued_bytes -= held_bytes(payload)
             if self.is_full and not self._queue:
                 # Not at once: an app that always finds a message would keep the loop from all others.
                 self.is_full = False

@@ -70,7 +70,13 @@ class WriteGate:
             if self._waiters is None:
                 self._waiters = []
             self._waiters.append(waiter)
-            await waiter
+            try:
+                await waiter
+            except BaseException:
+                # An app that gives up on one send after the other must not fill the list.
+                if self._waiters is not None and waiter in self._waiters:
+                    self._waiters.remove(waiter)
+                raise
         self.check()
 
     async def next_turn(self) -> None:

@@ -6,6 +6,7 @@ from gasgi.reporting.record cimport Record
 from gasgi.websocket.writer cimport WebSocketWriter
 
 cdef int OPEN, CLOSE_SENT, ENDING, LOST, ABNORMAL
+cdef int _CLOSE, _PING
 cdef int _FIN_PING
 cdef int _FIN_PONG
 cdef double _LINGER_S
@@ -44,6 +45,6 @@ cdef class WebSocketConnection(WebSocketWriter):
     cdef _end(self)
     cdef _end_within(self, double seconds)
     cdef bint _has_taken_some(self) except -1
-    cdef int _tell_end(self, int code, str reason) except -1
+    cdef tuple _tell_end(self, int code, str reason)
     cdef _drop(self, str reason)
     cdef _report(self)

@@ -15,7 +15,7 @@ from gasgi.errors import FrameError
 from gasgi.reporting.record import Record
 from gasgi.serving.flow import resume_reading
 from gasgi.websocket.deflate import DeflateAgreement, Inflater
-from gasgi.websocket.frames import FrameDecoder, Opcode, encode_close
+from gasgi.websocket.frames import FrameDecoder, encode_close
 from gasgi.websocket.writer import WebSocketWriter
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ CLOSE_SENT = 1
 ENDING = 2
 LOST = 3
 
+_CLOSE = 8
+_PING = 9
 _FIN_PING = 0x89
 _FIN_PONG = 0x8A
 
@@ -63,7 +65,7 @@ class WebSocketConnection(WebSocketWriter):
 
         # Reading
         self._is_reading_paused = False
-        self._is_step_due = False  # the rest of a large message is inflated in the next turn of the loop
+        self._is_step_due = False  # the decoder goes on in the next turn of the loop
         self._failure: FrameError | None = None  # the peer's; waits for the app to take what came before it
 
         # Writing
@@ -218,7 +220,7 @@ class WebSocketConnection(WebSocketWriter):
     # --- reading ---
 
     def _decode(self) -> None:
-        """Deliver what has arrived until the session is full or a large message takes another turn of the loop."""
+        """Deliver what has arrived until the session is full or the rest is for another turn of the loop."""
         if self._is_step_due:
             return
         decoder = self._decoder
@@ -236,7 +238,8 @@ class WebSocketConnection(WebSocketWriter):
                 session.wants_to_know = True
             else:
                 self._fail(exc)
-        if decoder.is_inflating:
+        if decoder.needs_turn:
+            # Not read meanwhile: what came is bounded, and after the last of it the end of the connection is seen.
             self._is_step_due = True
             self._pause_reading()
             self._runtime.loop.call_soon(self._decode_on)
@@ -253,18 +256,19 @@ class WebSocketConnection(WebSocketWriter):
 
     def _answer_control(self, opcode: int, payload: Any) -> None:
         if self._state != OPEN:
-            if opcode == Opcode.CLOSE and self._state == CLOSE_SENT:
+            if opcode == _CLOSE and self._state == CLOSE_SENT:
                 self._end()
-        elif opcode == Opcode.PING:
+        elif opcode == _PING:
             pong = encode_frame(_FIN_PONG, payload)
             if self._gate.is_open:
                 self._write(pong)
             else:
                 # RFC 6455, 5.5.3: only the latest ping needs an answer, so a flood of them costs one frame.
                 self._late_pong = pong
-        elif opcode == Opcode.CLOSE:
-            code = self._tell_end(self._decoder.close_code, payload)
-            self._write(encode_close(code, ""))
+        elif opcode == _CLOSE:
+            # RFC 6455, 5.5.1: the answer echoes the code; with the reason, browsers show it in their close event.
+            code, reason = self._tell_end(self._decoder.close_code, payload)
+            self._write(encode_close(code, reason))
             self._end()
 
     def _fail(self, error: FrameError) -> None:
@@ -328,13 +332,13 @@ class WebSocketConnection(WebSocketWriter):
         before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
         return 0 < self._unsent < before
 
-    def _tell_end(self, code: int, reason: str) -> int:
-        """Tell the session how it ended and return the code; a message that was too big before it comes first."""
+    def _tell_end(self, code: int, reason: str) -> tuple[int, str]:
+        """Tell the session how it ended and return that; a message that was too big before it comes first."""
         failure = self._failure
         if failure is not None:
             code, reason = failure.close_code, failure.reason
         self._session.disconnected(code, reason)
-        return code
+        return code, reason
 
     def _drop(self, reason: str) -> None:
         """Give a dead peer up."""

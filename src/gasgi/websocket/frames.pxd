@@ -11,6 +11,8 @@ cdef int _RSV23
 cdef int _NO_STATUS
 cdef int _MAX_CONTROL_BYTES
 cdef int _INFLATE_SLACK
+cdef Py_ssize_t _FRAMES_PER_TURN
+cdef Py_ssize_t _INFLATED_FRAME_BYTES
 
 @cython.final
 cdef class FrameDecoder:
@@ -23,7 +25,9 @@ cdef class FrameDecoder:
     cdef public object payload
     cdef public int close_code
 
-    cdef public bint is_inflating
+    cdef public bint needs_turn
+    cdef Py_ssize_t _turn_frames
+    cdef bint _is_inflating
 
     cdef bytes _data
     cdef Py_ssize_t _position

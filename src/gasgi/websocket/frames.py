@@ -43,6 +43,11 @@ _RSV23 = 0x30
 _NO_STATUS = 1005  # RFC 6455, 7.4.1: a close frame without a code; never on the wire
 _MAX_CONTROL_BYTES = 125
 _INFLATE_SLACK = 1024
+# After so many frames the loop serves the others: 256 KiB may hold 43,000 of them, which say next to nothing. Less than
+# 0.1 ms compiled, 1 ms pure.
+_FRAMES_PER_TURN = 256
+# So much of an inflated message is as much work as a frame.
+_INFLATED_FRAME_BYTES = 512
 
 
 class FrameDecoder:
@@ -65,8 +70,10 @@ class FrameDecoder:
         self.payload: str | bytes = b""  # str for a text message and for the reason of a close frame
         self.close_code = 0
 
-        # Call advance() again in a later turn of the loop: a large message is inflated step by step.
-        self.is_inflating = False
+        # Call advance() again in a later turn of the loop: it has done a turn's work, and there is more.
+        self.needs_turn = False
+        self._turn_frames = 0  # since needs_turn was last set
+        self._is_inflating = False  # step by step: a message that makes a large one
 
         # Bytes not decoded yet
         self._data = b""
@@ -99,7 +106,13 @@ class FrameDecoder:
         return self._position < len(self._data)
 
     def advance(self) -> bool:
-        """Go to the next message or control frame; False when that needs more bytes. Raises FrameError once."""
+        """Go to the next message or control frame; False when that needs more bytes or ``needs_turn`` is set.
+
+        Raises FrameError once.
+        """
+        if self.needs_turn:
+            self.needs_turn = False
+            self._turn_frames = 0
         try:
             return self._advance()
         except FrameError as exc:
@@ -112,7 +125,7 @@ class FrameDecoder:
     def discard(self) -> None:
         """Nobody wants messages any more: from now on find control frames only, and throw the rest away."""
         self._is_discarding = True
-        self.is_inflating = False
+        self._is_inflating = False
         self._buffer = None
         if self._is_in_frame:
             self._message_opcode = 0 if self._is_final else _BINARY
@@ -125,10 +138,11 @@ class FrameDecoder:
         self._buffer = None
         self._is_in_frame = False
         self._inflater = None
-        self.is_inflating = False
+        self.needs_turn = False
+        self._is_inflating = False
 
     def _advance(self) -> bool:
-        if self.is_inflating:
+        if self._is_inflating:
             return self._take_inflated(self._inflater.inflate_on())  # type: ignore[union-attr]
         data = self._data
         size = len(data)
@@ -148,6 +162,10 @@ class FrameDecoder:
             position = self._position
             if size - position < 2:
                 break
+            if self._turn_frames >= _FRAMES_PER_TURN:
+                self.needs_turn = True
+                return False
+            self._turn_frames += 1
             first = data[position]
             second = data[position + 1]
             self._check_start(first, second)
@@ -318,9 +336,10 @@ class FrameDecoder:
         return True
 
     def _take_inflated(self, inflated: bytes | None) -> bool:
-        self.is_inflating = inflated is None
+        self.needs_turn = self._is_inflating = inflated is None
         if inflated is None:
             return False
+        self._turn_frames += len(inflated) // _INFLATED_FRAME_BYTES
         self.payload = _decode_text(inflated) if self.opcode == _TEXT else inflated
         return True
 

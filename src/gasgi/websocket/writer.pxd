@@ -5,7 +5,7 @@ from gasgi.serving.runtime cimport Runtime
 from gasgi.asgi.websocket cimport WebSocketStream
 
 cdef int _FIN_TEXT, _FIN_BINARY, _RSV1
-cdef Py_ssize_t _COPY_BYTES, _JOIN_BYTES, _COMPRESS_AT_ONCE_BYTES, _TURN_BYTES, _MESSAGE_BYTES
+cdef Py_ssize_t _COPY_BYTES, _JOIN_BYTES, _COMPRESS_AT_ONCE_BYTES, _TURN_BYTES, _MESSAGE_BYTES, _COMPRESSED_WEIGHT
 
 cdef class WebSocketWriter(WebSocketStream):
     cdef Runtime _runtime
@@ -19,20 +19,22 @@ cdef class WebSocketWriter(WebSocketStream):
     cdef list _out
     cdef Py_ssize_t _out_bytes
     cdef Py_ssize_t _turn_bytes
-    cdef object _compressing
-    cdef Py_ssize_t _in_turn
+
+    cdef object _waiting
+    cdef object _slices
+    cdef list _parts
 
     cdef Py_ssize_t _sent_bytes
 
-    @cython.locals(size=Py_ssize_t)
+    @cython.locals(before=Py_ssize_t, data=bytes)
     cpdef send_message(self, payload)
     cdef bint _is_open(self) except -1
     cdef _write_message(self, payload)
-    cdef _write_compressed(self, payload)
     cdef _write_frame(self, int first_byte, bytes payload)
     cdef _queue_message(self, payload)
     @cython.locals(size=Py_ssize_t)
     cdef _write_large(self, int first_byte, bytes payload)
     cdef _write(self, bytes data)
     cdef _flush(self)
-    cdef _check_open(self)
+    cdef Py_ssize_t _write_some(self, bytes data, bint is_text, written) except -1
+    cdef _tell_first(self, error)

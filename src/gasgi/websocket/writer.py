@@ -6,7 +6,8 @@ Knows nothing of what is read. The connection built on it is the asyncio protoco
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections import deque
+from collections.abc import Awaitable, Iterator
 
 from gasgi._accel import encode_frame, encode_frame_header
 from gasgi.asgi.awaitables import DONE
@@ -30,8 +31,13 @@ _JOIN_BYTES = 64 * 1024
 # say so. Every message counts for a few bytes more, so that empty ones are bounded too.
 _TURN_BYTES = 256 * 1024
 _MESSAGE_BYTES = 64
-# Compressing more than this in one go would hold up the other connections.
+# Compressing more than this in one go would hold up the other connections: 1 to 2 ms at level 1.
 _COMPRESS_AT_ONCE_BYTES = 32 * 1024
+# Compressing costs so many times what sending the same bytes as they are costs, and counts for it.
+_COMPRESSED_WEIGHT = 8
+
+# A message that waits: its bytes, whether they are text, and what hears that it is written (None) or why it is not.
+_Waiting = tuple[bytes, bool, "asyncio.Future[Exception | None]"]
 
 
 class WebSocketWriter(WebSocketStream):
@@ -56,8 +62,12 @@ class WebSocketWriter(WebSocketStream):
         self._out: list[bytes] = []  # frames of this turn, to be written in one go
         self._out_bytes = 0
         self._turn_bytes = 0  # sent since the app last let others run
-        self._compressing: asyncio.Lock | None = None  # held while a message is compressed in slices
-        self._in_turn = 0  # sends that wait for it, or hold it
+
+        # Messages that are compressed in slices, and those sent behind them. While there are any, a step is due in the
+        # next turn of the loop, whatever becomes of the coroutines that wait for them.
+        self._waiting: deque[_Waiting] | None = None
+        self._slices: Iterator[bytes] | None = None  # of the first of them, once that is begun
+        self._parts: list[bytes] = []  # of it, compressed
 
         self._sent_bytes = 0
 
@@ -66,16 +76,19 @@ class WebSocketWriter(WebSocketStream):
         raise NotImplementedError
 
     def send_message(self, payload: bytes | str) -> Awaitable[None]:
-        size = len(payload)
-        if self._in_turn:
+        if self._waiting:
             return self._queue_message(payload)
-        if self._deflater is not None and size >= self._compression_min_bytes:
-            if size > _COMPRESS_AT_ONCE_BYTES:
+        if self._deflater is not None and len(payload) >= self._compression_min_bytes:
+            is_text = isinstance(payload, str)
+            data = payload.encode() if isinstance(payload, str) else payload
+            if len(data) > _COMPRESS_AT_ONCE_BYTES:
                 return self._queue_message(payload)
-            self._write_compressed(payload)
+            self._write_frame((_FIN_TEXT if is_text else _FIN_BINARY) | _RSV1, self._deflater.deflate(data))
+            self._turn_bytes += _COMPRESSED_WEIGHT * (len(data) + _MESSAGE_BYTES)
         else:
+            before = self._sent_bytes
             self._write_message(payload)
-        self._turn_bytes += size + _MESSAGE_BYTES
+            self._turn_bytes += self._sent_bytes - before + _MESSAGE_BYTES
         if self._turn_bytes >= _TURN_BYTES:
             self._turn_bytes = 0
             return self._gate.next_turn()
@@ -86,12 +99,6 @@ class WebSocketWriter(WebSocketStream):
             self._write(encode_frame(_FIN_TEXT, payload))
         else:
             self._write_frame(_FIN_BINARY, payload)
-
-    def _write_compressed(self, payload: bytes | str) -> None:
-        if isinstance(payload, str):
-            self._write_frame(_FIN_TEXT | _RSV1, self._deflater.deflate(payload.encode()))  # type: ignore[union-attr]
-        else:
-            self._write_frame(_FIN_BINARY | _RSV1, self._deflater.deflate(payload))  # type: ignore[union-attr]
 
     def _write_frame(self, first_byte: int, payload: bytes) -> None:
         if len(payload) < _COPY_BYTES:
@@ -133,42 +140,69 @@ class WebSocketWriter(WebSocketStream):
             self._transport.write(data)
 
     def _queue_message(self, payload: bytes | str) -> Awaitable[None]:
-        """Send a message that is large and to be compressed, or that comes behind such a one."""
-        if self._compressing is None:
-            self._compressing = asyncio.Lock()
-        self._in_turn += 1  # now: what is sent before the first step of this must not overtake it
-        return self._send_in_turn(payload.encode() if isinstance(payload, str) else payload, isinstance(payload, str))
+        """Send a message that is large and to be compressed, or that comes behind such a one.
 
-    async def _send_in_turn(self, data: bytes, is_text: bool) -> None:
-        try:
-            async with self._compressing:  # type: ignore[union-attr]  # made by _queue_message
-                self._check_open()
-                if self._deflater is None or len(data) < self._compression_min_bytes:
-                    self._write_frame(_FIN_TEXT if is_text else _FIN_BINARY, data)
-                else:
-                    await self._compress_in_slices(data, is_text)
-        finally:
-            self._in_turn -= 1
+        Nothing is counted or locked by what is returned: it may be cancelled, or dropped, before its first step.
+        """
+        is_text = isinstance(payload, str)
+        data = payload.encode() if isinstance(payload, str) else payload
+        written: asyncio.Future[Exception | None] = self._runtime.loop.create_future()
+        if self._waiting is None:
+            self._waiting = deque()
+        if not self._waiting:
+            self._runtime.loop.call_soon(self._write_waiting)
+        self._waiting.append((data, is_text, written))
+        return self._until_written(written)
+
+    async def _until_written(self, written: asyncio.Future[Exception | None]) -> None:
+        error = await written
+        if error is not None:
+            raise error
         await self._gate.wait()
 
-    async def _compress_in_slices(self, data: bytes, is_text: bool) -> None:
-        """Compress and write one message, letting others run between two slices."""
-        first_byte = (_FIN_TEXT if is_text else _FIN_BINARY) | _RSV1
-        parts = []
-        slices = self._deflater.deflate_in_slices(data)  # type: ignore[union-attr]
+    def _write_waiting(self) -> None:
+        """Compress and write what waits, a slice in a turn of the loop or small messages of that size."""
+        waiting: deque[_Waiting] = self._waiting  # type: ignore[assignment]  # made by _queue_message
         try:
-            for part in slices:
-                parts.append(part)
-                await asyncio.sleep(0)
-                self._check_open()
-        except BaseException:
-            if self._is_open():
-                # The peer must get what the compressor has swallowed, or it could read nothing after it.
-                parts.extend(slices)
-                self._write_frame(first_byte, b"".join(parts))
-            raise
-        self._write_frame(first_byte, b"".join(parts))
+            room = _COMPRESS_AT_ONCE_BYTES
+            while waiting and room > 0:
+                if self._is_open():
+                    data, is_text, written = waiting[0]
+                    room -= self._write_some(data, is_text, written)
+                else:
+                    self._tell_first(ClientDisconnected("the WebSocket was closed before the message was sent"))
+        except Exception as exc:
+            # The compressor has swallowed what the client will never see: it could read nothing that came after it.
+            self._transport.abort()
+            self._tell_first(exc)
+        if waiting:
+            self._runtime.loop.call_soon(self._write_waiting)
 
-    def _check_open(self) -> None:
-        if not self._is_open():
-            raise ClientDisconnected("the WebSocket was closed before the message was sent")
+    def _write_some(self, data: bytes, is_text: bool, written: asyncio.Future[Exception | None]) -> int:
+        """Do the next piece of work on the first message that waits; return how much of a turn that took, in bytes."""
+        first_byte = _FIN_TEXT if is_text else _FIN_BINARY
+        if self._slices is None:
+            if written.cancelled():
+                self._tell_first(None)
+                return _MESSAGE_BYTES
+            if self._deflater is None or len(data) < self._compression_min_bytes:
+                self._write_frame(first_byte, data)
+                self._tell_first(None)
+                return len(data) + _MESSAGE_BYTES
+            self._slices = self._deflater.deflate_in_slices(data)
+        # Once begun it is sent, also when its send is cancelled: what comes after it builds on it (RFC 7692, 7.2.1).
+        part = next(self._slices, None)
+        if part is not None:
+            self._parts.append(part)
+            return min(len(data), _COMPRESS_AT_ONCE_BYTES)
+        self._write_frame(first_byte | _RSV1, b"".join(self._parts))
+        self._tell_first(None)
+        return _MESSAGE_BYTES
+
+    def _tell_first(self, error: Exception | None) -> None:
+        """Be done with the first message that waits."""
+        written = self._waiting.popleft()[2]  # type: ignore[union-attr]  # there is one
+        self._slices = None
+        self._parts.clear()
+        if not written.done():
+            written.set_result(error)

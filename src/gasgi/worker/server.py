@@ -7,6 +7,7 @@ import contextlib
 import errno
 import socket
 import ssl
+from collections import deque
 from collections.abc import Callable, Coroutine
 from email.utils import formatdate
 from typing import Any
@@ -15,7 +16,7 @@ from gasgi.errors import RequestError
 from gasgi.http1.connection import HttpConnection
 from gasgi.proxy.protocol import ProxyInfo
 from gasgi.proxy.socket import receive_proxy_header
-from gasgi.serving.runtime import Runtime
+from gasgi.serving.runtime import Connection, Conversation, Runtime
 
 __all__ = ["Server"]
 
@@ -32,6 +33,9 @@ CONNECTIONS_PER_ACCEPT = 16
 ENDED_FOR_S = 0.01
 # While draining the clock ticks faster: an idle client holds the worker for its short deadline and not for seconds.
 DRAIN_TICK_S = 0.1
+# How many connections are looked after in one turn of the loop, when all of them are: to ping 4,000 WebSockets in one
+# turn took 32 ms, and to close them as long.
+CARE_BATCH = 32
 # How often a pause in accepting is worth a line.
 WARN_EVERY_S = 60.0
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -76,6 +80,11 @@ class Server:
         self._warned_at = -WARN_EVERY_S
         self._tick_s = TICK_S
 
+        # Whose deadlines this tick has still to look at, and the time it compares them with
+        self._unswept_connections: deque[Connection] = deque()
+        self._unswept_conversations: deque[Conversation] = deque()
+        self._due_before = 0.0
+
     # The clock
 
     def start_clock(self) -> None:
@@ -96,14 +105,36 @@ class Server:
         # Deadlines are set from ``runtime.now``, which is up to one tick old. Comparing them with the time of the tick
         # before makes each at least as long as its setting, and at most two ticks longer.
         before, runtime.now = runtime.now, self._loop.time()
-        for connection in tuple(runtime.connections):
-            self._guard(connection.sweep, before)
-        for conversation in tuple(runtime.conversations):
-            self._guard(conversation.sweep)
+        if not self._is_sweeping():
+            self._due_before = before
+            self._unswept_connections.extend(runtime.connections)
+            self._unswept_conversations.extend(runtime.conversations)
+            self._sweep_some()
         if self._is_in_trouble:
             self._is_in_trouble = False
             self._resume_accepting()
         self._on_tick()
+
+    def _is_sweeping(self) -> bool:
+        return bool(self._unswept_connections or self._unswept_conversations)
+
+    def _sweep_some(self) -> None:
+        """Look at the next deadlines; the others follow in the turns of the loop that come next."""
+        runtime = self._runtime
+        try:
+            for _ in range(CARE_BATCH):
+                # What has ended meanwhile has no deadlines any more.
+                if self._unswept_connections:
+                    connection = self._unswept_connections.popleft()
+                    if connection in runtime.connections:
+                        self._guard(connection.sweep, self._due_before)
+                elif self._unswept_conversations:
+                    conversation = self._unswept_conversations.popleft()
+                    if conversation in runtime.conversations:
+                        self._guard(conversation.sweep)
+        finally:
+            if self._is_sweeping():
+                self._loop.call_soon(self._sweep_some)
 
     def _guard(self, sweep: Callable[..., None], *args: float) -> None:
         try:
@@ -257,8 +288,12 @@ class Server:
         self.stop_clock()
         self._tick_s = DRAIN_TICK_S
         self._tick()
-        for connection in tuple(runtime.connections):
-            connection.drain()
+        connections = tuple(runtime.connections)
+        for start in range(0, len(connections), CARE_BATCH):
+            for connection in connections[start : start + CARE_BATCH]:
+                if connection in runtime.connections:
+                    connection.drain()
+            await _let_others_run(0)
         while self._is_busy() and self._loop.time() < deadline and not should_hurry():
             await _let_others_run(0.02)
         if not self._is_busy():

@@ -1,0 +1,3 @@
+"""What other compiled modules call without going through Python."""
+
+cpdef Py_ssize_t held_bytes(payload) except -1
