@@ -68,7 +68,10 @@ class HttpConnection(HttpEnding):
             self._server = (path, None)
         if runtime.proxy is not None:
             is_unix = self._server is not None and self._server[1] is None
-            self._is_trusted = is_unix if self._client is None else runtime.proxy.is_trusted(self._client[0])
+            if self._client is not None:
+                self._is_trusted = runtime.proxy.is_trusted(self._client[0], self._proxied)
+            elif is_unix:
+                self._is_trusted = runtime.proxy.is_trusted(None, self._proxied)
         if self._proxied is not None:
             self._client = self._proxied.client or self._client
             self._server = self._proxied.server or self._server
@@ -206,9 +209,7 @@ class HttpConnection(HttpEnding):
                 self._refuse(exc)
                 return
             if forwarded is not None:
-                template = scope_template(
-                    forwarded.client, forwarded.server, forwarded.scheme, forwarded.root_path or template["root_path"]
-                )
+                template = scope_template(forwarded.client, forwarded.server, forwarded.scheme, forwarded.root_path)
         if 0 < runtime.limit_concurrency <= len(runtime.exchanges):
             self._observe_begin(template)
             self._must_linger = True
