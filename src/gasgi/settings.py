@@ -46,6 +46,8 @@ FORWARDED_FIELDS = (
     "x-forwarded-host",
     "x-forwarded-port",
     "x-forwarded-prefix",
+    "script_name",
+    "path_info",
 )
 
 
@@ -75,7 +77,9 @@ class Settings:
     """What the connections of one worker obey. Seconds end in ``_s``, bytes in ``_bytes``; 0 turns a deadline off."""
 
     # gunicorn's own
-    root_path: str = _gunicorn("root_path", "", "`root_path` of every scope")
+    root_path: str = _gunicorn(
+        "root_path", "", "`root_path` of every scope, put in front of `path` where it is missing"
+    )
     backlog: int = _gunicorn("backlog", 2048, "connections the kernel queues before they are accepted", low=1)
     worker_connections: int = _gunicorn(
         "worker_connections", 1000, "connections one worker holds; accepting pauses at the limit", low=1
@@ -142,7 +146,10 @@ class Settings:
     )
     server_header: str = _own("gasgi", "value of the `server` field of answers; empty: no such field")
     forwarded_fields: tuple[str, ...] = _own(
-        FORWARDED_FIELDS, "fields taken from a trusted proxy, besides secure_scheme_headers", choices=FORWARDED_FIELDS
+        # No more than every proxy sets by itself: the others pass a client's own field on as it came.
+        ("x-forwarded-for",),
+        "fields taken from a trusted proxy, which must set or remove each, besides secure_scheme_headers",
+        choices=FORWARDED_FIELDS,
     )
     max_body_drain_bytes: int = _own(
         64 * 1024, "unread request body that is read and thrown away to keep a connection", low=0, high=2**30
@@ -232,6 +239,10 @@ class Setting:
             for item in value:
                 if item not in self.choices:
                     raise ValueError(f"{item!r} is not one of {', '.join(self.choices)}")
+        if self.field == "root_path":
+            value = value.rstrip("/")
+            if value and not value.startswith("/"):
+                raise ValueError("must begin with a slash")
         if self.field == "server_header" and not all(" " <= letter <= "~" for letter in value):
             raise ValueError("must be printable ASCII")
         if self.zero is not None and value == 0:

@@ -82,12 +82,29 @@ def test_b8_query_string_is_bytes_as_received(target: bytes, query: bytes) -> No
     assert scope_of(get(target))["query_string"] == query
 
 
-def test_b9_root_path_is_the_setting_and_leaves_path_alone() -> None:
-    scope = scope_of(get(b"/app/page"), settings=Settings(root_path="/app"))
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"/app/page", "/app/page"),
+        (b"/app", "/app"),
+        (b"/page?q", "/app/page"),
+        (b"/", "/app/"),
+        (b"/application", "/app/application"),
+        (b"/caf%C3%A9", "/app/café"),
+    ],
+    ids=str,
+)
+def test_b9_root_path_is_the_setting_and_path_begins_with_it(target: bytes, path: str) -> None:
+    scope = scope_of(get(target), settings=Settings(root_path="/app"))
     assert scope["root_path"] == "/app"
-    assert scope["path"] == "/app/page"
-    assert scope["raw_path"] == b"/app/page"
+    assert scope["path"] == path
+    assert scope["raw_path"] == target.partition(b"?")[0]
+
+
+def test_b9_root_path_is_empty_by_default_and_says_nothing_about_the_server_itself() -> None:
     assert scope_of()["root_path"] == ""
+    request = b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n"
+    assert scope_of(request, settings=Settings(root_path="/app"))["path"] == "*"
 
 
 def test_b10_headers_keep_their_order_and_duplicates_with_names_in_lower_case() -> None:

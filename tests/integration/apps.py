@@ -135,6 +135,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/tls":
         await answer(send, repr(scope["extensions"].get("tls")).encode())
     elif path == "/scope":
-        await answer(send, repr({name: scope.get(name) for name in ("client", "server", "scheme", "state")}).encode())
+        names = ("client", "server", "scheme", "state", "path", "root_path")
+        await answer(send, repr({name: scope.get(name) for name in names}).encode())
     else:
         await answer(send, str(os.getpid()).encode())

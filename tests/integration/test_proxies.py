@@ -21,6 +21,29 @@ APP = "tests.integration.apps:app"
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "deployment.md").read_text()
 
 
+# What a client may claim of itself in any forwarding field that some proxy sets.
+FORGED = [
+    ("X-Forwarded-For", "203.0.113.66"),
+    ("X-Forwarded-For", "not an address"),
+    ("X-Forwarded-Proto", "https"),
+    ("X-Forwarded-Protocol", "ssl"),
+    ("X-Forwarded-Ssl", "on"),
+    ("X-Forwarded-Scheme", "https"),
+    ("X-Forwarded-Host", "evil.example"),
+    ("X-Forwarded-Server", "evil.example"),
+    ("X-Forwarded-Port", "99999"),
+    ("X-Forwarded-Prefix", "/public"),
+    ("X-Real-IP", "203.0.113.66"),
+    ("X-Scheme", "https"),
+    ("Forwarded", "for=10.1.1.1"),
+    ("Forwarded", "proto=https;host=evil.example"),
+    ("Forwarded", 'for="'),
+    ("Script_Name", "/public"),
+    ("Script-Name", "/public"),
+    ("Path_Info", "/public"),
+]
+
+
 def configuration(title: str) -> str:
     """Return the code block of the document that follows the comment ``<!-- tested: title -->``."""
     found = re.search(rf"<!-- tested: {title} -->\n+```\w*\n(.*?)```", DOCUMENT, re.DOTALL)
@@ -117,3 +140,40 @@ def test_haproxy_tells_the_client_by_the_proxy_protocol(start, tmp_path, certifi
         assert told["client"] == ("127.0.0.1", seen_port)
         assert told["server"] == ("127.0.0.1", port)
     server.stop()
+
+
+@pytest.mark.needs_program("nginx")
+def test_behind_nginx_no_client_speaks_for_itself(nginx):
+    url = f"http://127.0.0.1:{nginx}/scope"
+    with httpx.Client(timeout=30) as client:
+        honest = scope(client.get(url))
+        for name, value in FORGED:
+            answer = client.get(url, headers={name: value})
+            assert answer.status_code == 200, f"{name}: {value} gives {answer.text}"
+            assert_same_client(scope(answer), honest, f"{name}: {value}")
+
+
+@pytest.mark.needs_program("haproxy")
+def test_behind_haproxy_in_tcp_mode_no_client_speaks_for_itself(start, tmp_path):
+    """Every byte of HTTP is the client's, and the peer of the connection, HAProxy, is trusted."""
+    server = start(APP, "--proxy-protocol", "v2")
+    port = free_port()
+    text = configuration("haproxy").replace("127.0.0.1:8000", "{}:{}".format(*server.address))
+    (tmp_path / "haproxy.cfg").write_text(text.replace("bind :443", f"bind 127.0.0.1:{port}"))
+    url = f"http://127.0.0.1:{port}/scope"
+    with running([find_program("haproxy"), "-db", "-f", str(tmp_path / "haproxy.cfg")], tmp_path / "haproxy.log", port):
+        # From an address that forwarded_allow_ips, the loopback's first by default, does not list.
+        with httpx.Client(timeout=30, transport=httpx.HTTPTransport(local_address="127.0.0.2")) as client:
+            honest = scope(client.get(url))
+            assert honest["client"][0] == "127.0.0.2"
+            for name, value in FORGED:
+                answer = client.get(url, headers={name: value})
+                assert answer.status_code == 200, f"{name}: {value} gives {answer.text}"
+                assert_same_client(scope(answer), honest, f"{name}: {value}")
+    server.stop()
+
+
+def assert_same_client(told, honest, claim):
+    for key in ("scheme", "server", "path", "root_path"):
+        assert told[key] == honest[key], claim
+    assert told["client"][0] == honest["client"][0], claim

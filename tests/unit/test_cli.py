@@ -73,7 +73,7 @@ def test_help_shows_defaults_as_a_flag_takes_them(directory):
     assert "--gasgi-gc-freeze BOOL" in text
     assert "when the worker is ready [true]" in text
     assert "--gasgi-forwarded-fields LIST" in text
-    assert "[forwarded,x-forwarded-for,x-forwarded-host,x-forwarded-port,x-forwarded-prefix]" in text
+    assert "besides secure_scheme_headers [x-forwarded-for]" in text
 
 
 def test_flag_sets_gunicorns_and_gasgis_settings(directory):

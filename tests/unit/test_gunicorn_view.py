@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from gasgi.reporting.gunicorn_view import RequestView, ResponseView
 from tests.support.fake_head import FakeHead
 
@@ -91,6 +93,21 @@ def test_find_field_joins_repeated_fields():
     view = RequestView(HEAD, CLIENT, SERVER, "http")
     assert view.find_field(b"x-name") == "a,b"
     assert view.find_field(b"x-none") is None
+
+
+def test_environ_joins_repeated_fields_in_their_order():
+    fields = [(b"x-a", b"1"), (b"content-type", b"a"), (b"x_a", b"2"), (b"content-type", b"b"), (b"x-a", b"3")]
+    environ = RequestView(FakeHead(headers=fields), CLIENT, SERVER, "http").environ
+    assert (environ["HTTP_X_A"], environ["CONTENT_TYPE"]) == ("1,2,3", "a,b")
+
+
+def test_many_lines_of_one_field_are_joined_in_one_go():
+    # Added to one another, each copies all before it: 12 s of CPU time for what takes some 10 ms.
+    fields = [(b"referer", b"x" * 250)] * 32_000
+    view = RequestView(FakeHead(headers=fields), CLIENT, SERVER, "http")
+    before = time.process_time()
+    assert len(view.environ["HTTP_REFERER"]) == len(view.find_field(b"referer")) == 251 * 32_000 - 1
+    assert time.process_time() - before < 1
 
 
 def test_proxy_header_shows_in_the_environ():

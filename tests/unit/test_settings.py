@@ -148,6 +148,10 @@ def test_says_which_gunicorn_settings_were_changed_and_where():
         ),
         ({"gasgi_forwarded_fields": ["forwarded"]}, {"forwarded_fields": ("forwarded",)}),
         ({"gasgi_forwarded_fields": ""}, {"forwarded_fields": ()}),
+        (
+            {"gasgi_forwarded_fields": "x-forwarded-for,script_name,path_info"},
+            {"forwarded_fields": ("x-forwarded-for", "script_name", "path_info")},
+        ),
     ],
 )
 def test_reads_values_as_they_are_written(written, value):

@@ -31,8 +31,7 @@ def admit(runtime: Runtime, peer: Peer, record: Record | None, head: RequestHead
     if peer.is_trusted or head.has_underscore_name:
         forwarded = _ask_proxy(runtime, peer, head)
         if forwarded is not None:
-            root_path = forwarded.root_path or template["root_path"]
-            template = scope_template(forwarded.client, forwarded.server, forwarded.scheme, root_path)
+            template = scope_template(forwarded.client, forwarded.server, forwarded.scheme, forwarded.root_path)
     if head.upgrade == b"websocket":
         scope = websocket_scope(head, template, runtime.state, peer.tls)
     else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gasgi.proxy.policy import add_root_path
+
 if TYPE_CHECKING:
     from gasgi._accel import RequestHead
 
@@ -45,7 +47,8 @@ def http_scope(
     scope["asgi"] = {"version": "3.0", "spec_version": "2.5"}
     scope["http_version"] = head.http_version
     scope["method"] = head.method
-    scope["path"] = head.path
+    root_path = template["root_path"]
+    scope["path"] = add_root_path(root_path, head.path) if root_path else head.path
     scope["raw_path"] = head.raw_path
     scope["query_string"] = head.query_string
     scope["headers"] = head.headers

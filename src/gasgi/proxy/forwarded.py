@@ -7,11 +7,14 @@ import socket
 
 from gasgi.errors import RequestError
 
-__all__ = ["pack_address", "read_address", "read_forwarded", "read_host"]
+__all__ = ["MAX_ELEMENT_BYTES", "find_element", "pack_address", "read_address", "read_element", "read_host"]
 
+# An element names two addresses, a host and a scheme: 400 bytes at most, and reading one costs what it is long.
+MAX_ELEMENT_BYTES = 512
 # RFC 7239, 4: a pair is token "=" ( token / quoted-string ); pairs are parted by ";", elements by ",".
-_PAIR = re.compile(r"""[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s";,=]*))[ \t]*([;,]|$)""")
-_EMPTY = re.compile(r"[ \t]*([;,]|$)")
+_PAIR = re.compile(r"""[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s";,=]*))[ \t]*(?:;|$)""")
+_EMPTY = re.compile(r"[ \t]*(?:;|$)")
+_BACKSLASH = 92
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~-]+)(?::([0-9]{1,5}))?")
 _MAPPED = bytes(10) + b"\xff\xff"  # RFC 4291, 2.5.5.2: what a socket that listens on [::] makes of IPv4 peers
 
@@ -61,26 +64,57 @@ def read_host(text: str) -> tuple[str, int | None]:
     return match.group(1).strip("[]"), port
 
 
-def read_forwarded(text: str) -> list[dict[str, str]]:
-    """Return the elements of ``Forwarded``, names in lower case; raise RequestError(400) when it is malformed."""
-    elements: list[dict[str, str]] = []
+def find_element(value: bytes, end: int) -> int:
+    """Return where the last element of ``value[:end]`` begins; raise RequestError(400) when it is too long.
+
+    Read from the right: nothing left of an element, such as a quote without an end, changes where it begins.
+    """
+    low = max(0, end - MAX_ELEMENT_BYTES)
+    at = end
+    while True:
+        comma = value.rfind(b",", low, at)
+        quote = value.rfind(b'"', max(low, comma), at)
+        if quote < 0:
+            if comma < 0 and low > 0:
+                break
+            return comma + 1
+        at = _find_opening_quote(value, low, quote)  # the comma may stand within the quotes
+        if at < 0:
+            if low > 0:
+                break
+            return 0
+    raise RequestError(400, "Bad Request", f"an element of Forwarded is longer than {MAX_ELEMENT_BYTES} bytes")
+
+
+def _find_opening_quote(value: bytes, low: int, closing: int) -> int:
+    """Return the nearest quote left of ``closing`` that no backslash escapes, -1 when there is none."""
+    at = closing
+    while True:
+        at = value.rfind(b'"', low, at)
+        if at < 0:
+            return -1
+        before = at
+        while before > low and value[before - 1] == _BACKSLASH:
+            before -= 1
+        if (at - before) % 2 == 0:
+            return at
+
+
+def read_element(text: str) -> dict[str, str]:
+    """Return the pairs of an element of ``Forwarded``, names in lower case; raise RequestError(400)."""
     element: dict[str, str] = {}
     at = 0
     while at < len(text):
         match = _PAIR.match(text, at)
-        if match is None:
-            empty = _EMPTY.match(text, at)  # RFC 9110, 5.6.1.2: empty list elements are ignored
-            if empty is None:
-                raise RequestError(400, "Bad Request", "malformed Forwarded")
-            end, at = empty.group(1), empty.end()
-        else:
+        if match is not None:
             name = match.group(1).lower()
             if name in element:
                 raise RequestError(400, "Bad Request", f"{name} twice in one element of Forwarded")
             quoted = match.group(2)
             element[name] = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else match.group(3)
-            end, at = match.group(4), match.end()
-        if end != ";" and element:
-            elements.append(element)
-            element = {}
-    return elements
+        else:
+            match = _EMPTY.match(text, at)
+            if match is None:
+                raise RequestError(400, "Bad Request", "malformed Forwarded")
+        at = match.end()
+    return element

@@ -1,7 +1,8 @@
 """Decide what a proxy in front may say about the client, and read it.
 
-Which peers are believed (``forwarded_allow_ips``, ``proxy_allow_ips``), which of their fields are (``X-Forwarded-*``,
-``secure_scheme_headers``, RFC 7239 ``Forwarded``), and what becomes of field names with an underscore. No I/O.
+Which peers are believed (``forwarded_allow_ips``, ``proxy_allow_ips``), which of their fields are
+(``secure_scheme_headers``, ``gasgi_forwarded_fields``), and what becomes of field names with an underscore. A field
+that is not believed is not even looked at. No I/O.
 """
 
 from __future__ import annotations
@@ -13,18 +14,28 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from gasgi.errors import RequestError, SettingError
-from gasgi.proxy.forwarded import pack_address, read_address, read_forwarded, read_host
+from gasgi.proxy.forwarded import find_element, pack_address, read_address, read_element, read_host
 
 if TYPE_CHECKING:
     from gasgi._accel import RequestHead
+    from gasgi.proxy.protocol import ProxyInfo
     from gasgi.settings import Settings
     from gasgi.types import Headers
 
-__all__ = ["Forwarded", "ProxyPolicy", "TrustedPeers"]
+__all__ = ["Forwarded", "ProxyPolicy", "TrustedPeers", "add_root_path"]
 
+# A request passes a handful of proxies. What stands left of so many is not read: each costs some 2 µs.
+MAX_HOPS = 32
 # "//host" would make an application's redirect leave the site.
 _PORT = re.compile(r"[0-9]{1,5}")
 _PREFIX = re.compile(r"/(?!/)[^?#\\\s]*")
+
+
+def add_root_path(root_path: str, path: str) -> str:
+    """Return the scope's path, which ASGI wants with ``root_path``: it is put in front where it is missing."""
+    if not root_path or path == root_path or path.startswith(root_path + "/") or path == "*":
+        return path  # OPTIONS * is about the server
+    return root_path + path
 
 
 class TrustedPeers:
@@ -65,7 +76,7 @@ class TrustedPeers:
 
 
 class Forwarded:
-    """A request as the first trusted proxy received it. ``root_path`` is "" when no proxy named one."""
+    """A request as the first trusted proxy received it; ``root_path`` is the setting's unless a proxy named one."""
 
     def __init__(
         self, client: tuple[str, int] | None, scheme: str, server: tuple[str, int | None] | None, root_path: str = ""
@@ -81,11 +92,9 @@ class Forwarded:
         """Return the scope's path, which ASGI wants with ``root_path``, for the path of the request line."""
         if self._path_info is not None:
             return self.root_path + self._path_info
-        if not self.root_path or path == "*":  # OPTIONS * is about the server
-            return path
-        if not self._is_stripped and (path == self.root_path or path.startswith(self.root_path + "/")):
-            return path
-        return self.root_path + path
+        if self._is_stripped and path != "*":
+            return self.root_path + path
+        return add_root_path(self.root_path, path)
 
 
 class ProxyPolicy:
@@ -100,16 +109,25 @@ class ProxyPolicy:
         self._forwarder_names = frozenset([name.lower().encode("latin-1") for name in settings.forwarder_headers])
         self._header_map = settings.header_map
         self._proxy_protocol = settings.proxy_protocol
+        self._root_path = settings.root_path
         names = {name.encode("ascii") for name in settings.forwarded_fields}
-        names.update(self._secure_values)
-        names.update({b"script_name", b"path_info"} & self._forwarder_names)
-        if b"*" in self._forwarder_names:
-            names.update((b"script_name", b"path_info"))
-        self._names = frozenset(names)
-        self._path_names = self._names & {b"x-forwarded-prefix", b"script_name", b"path_info"}
+        self._path_names = names & {b"x-forwarded-prefix", b"script_name", b"path_info"}
+        for name in sorted(self._path_names):
+            if b"_" in name and self._header_map != "dangerous" and not self._is_forwarder_name(name):
+                text = name.decode("ascii")
+                raise SettingError(
+                    f"gasgi_forwarded_fields has {text}, which header_map = {self._header_map!r} keeps out: "
+                    f"add {text.upper()} to forwarder_headers"
+                )
+        self._names = frozenset(names.union(self._secure_values))
 
-    def is_trusted(self, peer_host: str | None) -> bool:
-        """Whether this peer's forwarding fields are believed; None is a unix socket, never an unknown peer."""
+    def is_trusted(self, peer_host: str | None, proxied: ProxyInfo | None) -> bool:
+        """Whether the forwarding fields of a connection are believed; None is a unix socket, never an unknown peer.
+
+        Behind a PROXY header they are its source's: a proxy that only passes bytes on sets no field.
+        """
+        if proxied is not None and proxied.protocol:
+            return proxied.client is not None and self._forwarders.has_address(proxied.client[0])
         return self._forwarders.has_peer(peer_host)
 
     def expects_proxy_header(self, accepted: socket.socket) -> bool:
@@ -149,42 +167,33 @@ class ProxyPolicy:
         """
         if not is_trusted:
             return None
-        found: dict[bytes, bytes] | None = None
+        found: dict[bytes, list[bytes]] | None = None
         for name, value in head.headers:
             if name in self._names:
                 if found is None:
-                    found = {name: value}
+                    found = {name: [value]}
                 elif name in found:
-                    found[name] = self._combine(name, found[name], value)
+                    found[name].append(value)
                 else:
-                    found[name] = value
+                    found[name] = [value]
         if found is None:
             return None
-        result = Forwarded(client, scheme, server)
+        result = Forwarded(client, scheme, server, self._root_path)
         self._read(found, result)
         return result
 
     def _is_forwarder_name(self, name: bytes) -> bool:
         return name in self._forwarder_names or b"*" in self._forwarder_names
 
-    def _combine(self, name: bytes, first: bytes, second: bytes) -> bytes:
-        """RFC 9110, 5.3: lines of one field are one list; a scheme or a path is no list."""
-        if name in self._secure_values or b"_" in name:
-            if first != second:
-                raise _contradiction(name.decode("latin-1"))
-            return first
-        return first + b"," + second
-
-    def _read(self, found: dict[bytes, bytes], result: Forwarded) -> None:
+    def _read(self, found: dict[bytes, list[bytes]], result: Forwarded) -> None:
         said_scheme = self._read_scheme(found)
         said_host = _last_item(found.get(b"x-forwarded-host")).lower()
         hops = found.get(b"x-forwarded-for")
         if hops is not None:
-            result.client = self._find_client(hops.decode("latin-1").split(","), result.client)
+            result.client = self._find_client(hops, result.client)
         forwarded = found.get(b"forwarded")
         if forwarded is not None:
-            elements = read_forwarded(forwarded.decode("latin-1"))
-            element = self._find_element(elements)
+            element = self._find_element(forwarded)
             named = element.get("for", "")
             address = read_address(named)
             if address is not None:
@@ -202,40 +211,60 @@ class ProxyPolicy:
         if not self._path_names.isdisjoint(found):
             self._read_path(found, result)
 
-    def _read_scheme(self, found: dict[bytes, bytes]) -> str:
+    def _read_scheme(self, found: dict[bytes, list[bytes]]) -> str:
         said = ""
         for name, secure in self._secure_values.items():
-            value = found.get(name)
-            if value is not None:
+            lines = found.get(name)
+            if lines is not None:
+                value = _only_value(name, lines)
                 # Traefik writes "wss" for a WebSocket handshake.
                 is_secure = value == secure or (secure == b"https" and value == b"wss")
                 said = _agree("the scheme", said, "https" if is_secure else "http")
         return said
 
-    def _find_client(self, hops: list[str], peer: tuple[str, int] | None) -> tuple[str, int] | None:
+    def _find_client(self, lines: list[bytes], peer: tuple[str, int] | None) -> tuple[str, int] | None:
         """Return the rightmost hop that is no trusted proxy; anything left of it was written by the client."""
         client = peer
-        for hop in reversed(hops):
-            text = hop.strip()
-            if not text:
-                continue
-            address = read_address(text)
-            if address is None:
-                # What is no address cannot be trusted either; a proxy that hides its client says "unknown" or "_name".
-                return None if _is_hidden(text) else client
-            client = address
-            if not self._forwarders.has_address(address[0]):
-                break
+        hops_left = MAX_HOPS
+        for line in reversed(lines):  # RFC 9110, 5.3: lines of one field are one list
+            end = len(line)
+            while end >= 0:
+                if hops_left == 0:
+                    return client
+                hops_left -= 1
+                comma = line.rfind(b",", 0, end)
+                text = line[comma + 1 : end].strip(b" \t").decode("latin-1")
+                end = comma
+                if not text:
+                    continue
+                address = read_address(text)
+                if address is None:
+                    # What is no address cannot be trusted; a proxy that hides its client says "unknown" or "_name".
+                    return None if _is_hidden(text) else client
+                client = address
+                if not self._forwarders.has_address(address[0]):
+                    return client
         return client
 
-    def _find_element(self, elements: list[dict[str, str]]) -> dict[str, str]:
+    def _find_element(self, lines: list[bytes]) -> dict[str, str]:
         """Return the element the first trusted proxy wrote; a client can only write what stands left of it."""
         found: dict[str, str] = {}
-        for element in reversed(elements):
-            found = element
-            address = read_address(element.get("for", ""))
-            if address is None or not self._forwarders.has_address(address[0]):
-                break
+        hops_left = MAX_HOPS
+        for line in reversed(lines):
+            end = len(line)
+            while end >= 0:
+                if hops_left == 0:
+                    return found
+                hops_left -= 1
+                start = find_element(line, end)
+                element = read_element(line[start:end].decode("latin-1"))
+                end = start - 1
+                if not element:
+                    continue
+                found = element
+                address = read_address(element.get("for", ""))
+                if address is None or not self._forwarders.has_address(address[0]):
+                    return found
         return found
 
     def _read_server(self, said_host: str, said_port: str, result: Forwarded) -> None:
@@ -250,16 +279,15 @@ class ProxyPolicy:
         elif port is not None and result.server is not None and result.server[1] is not None:
             result.server = (result.server[0], port)
 
-    def _read_path(self, found: dict[bytes, bytes], result: Forwarded) -> None:
+    def _read_path(self, found: dict[bytes, list[bytes]], result: Forwarded) -> None:
         prefix = _read_prefix(_last_item(found.get(b"x-forwarded-prefix")))
-        script_name = _read_prefix(found.get(b"script_name", b"").decode("utf-8", "replace"))
+        script_name = _read_prefix(_only_value(b"script_name", found.get(b"script_name")).decode("utf-8", "replace"))
         if prefix and script_name and prefix != script_name:
             raise _contradiction("the path")
-        result.root_path = prefix or script_name
+        result.root_path = prefix or script_name or result.root_path
         result._is_stripped = bool(prefix)  # the field exists because the proxy cut the prefix off
-        path_info = found.get(b"path_info")
-        if path_info is not None:
-            result._path_info = path_info.decode("utf-8", "replace")
+        if b"path_info" in found:
+            result._path_info = _only_value(b"path_info", found[b"path_info"]).decode("utf-8", "replace")
             if not result._path_info.startswith("/") and result._path_info:
                 raise RequestError(400, "Bad Request", "bad PATH_INFO")
 
@@ -274,9 +302,19 @@ def _agree(what: str, first: str, second: str) -> str:
     return first or second
 
 
-def _last_item(value: bytes | None) -> str:
+def _only_value(name: bytes, lines: list[bytes] | None) -> bytes:
+    """A scheme or a path is no list: several lines must say the same."""
+    if lines is None:
+        return b""
+    for line in lines:
+        if line != lines[0]:
+            raise _contradiction(name.decode("latin-1"))
+    return lines[0]
+
+
+def _last_item(lines: list[bytes] | None) -> str:
     """What the nearest proxy wrote; earlier items of the list may come from the client."""
-    return "" if value is None else value.rpartition(b",")[2].decode("latin-1").strip(" \t")
+    return "" if lines is None else lines[-1].rpartition(b",")[2].decode("latin-1").strip(" \t")
 
 
 def _read_proto(text: str) -> str:

@@ -13,7 +13,7 @@ cdef class RequestView:
     # Hooks keep notes on the request ("req.start = time()").
     cdef dict __dict__
 
-    @cython.locals(field_name=bytes, value=bytes, text=str, found=str)
+    @cython.locals(field_name=bytes, value=bytes, found=str, repeated=list)
     cpdef str find_field(self, bytes name)
     cdef dict _make_environ(self)
 

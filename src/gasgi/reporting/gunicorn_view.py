@@ -113,12 +113,17 @@ class RequestView:
     def find_field(self, name: bytes) -> str | None:
         """Return the values of the field ``name`` (lower case), joined by a comma; None when there is none."""
         found: str | None = None
+        repeated: list[str] | None = None  # joined in one go: added one by one, each line copies all before it
         if self.head is not None:
             for field_name, value in self.head.headers:
                 if field_name == name:
-                    text = to_text(value)
-                    found = text if found is None else found + "," + text
-        return found
+                    if found is None:
+                        found = to_text(value)
+                    elif repeated is None:
+                        repeated = [found, to_text(value)]
+                    else:
+                        repeated.append(to_text(value))
+        return found if repeated is None else ",".join(repeated)
 
     @property
     def environ(self) -> dict[str, Any]:
@@ -143,11 +148,19 @@ class RequestView:
         }
         if self.client is not None:
             environ["REMOTE_PORT"] = str(self.client[1])
+        repeated: dict[str, list[str]] = {}
         for name, value in self.headers:
             key = name.replace("-", "_")
             if key not in _PLAIN_NAMES:
                 key = "HTTP_" + key
-            environ[key] = environ[key] + "," + value if key in environ else value
+            if key not in environ:
+                environ[key] = value
+            elif key in repeated:
+                repeated[key].append(value)
+            else:
+                repeated[key] = [environ[key], value]
+        for key, lines in repeated.items():
+            environ[key] = ",".join(lines)
         if self.proxy_protocol_info is not None:
             environ["PROXY_PROTOCOL"] = self.proxy_protocol_info["proxy_protocol"]
             environ["PROXY_ADDR"] = self.proxy_protocol_info["proxy_addr"]

@@ -28,7 +28,10 @@ class Peer:
         self.is_trusted = False  # whether its forwarding fields are believed
         if runtime.proxy is not None:
             is_unix = self.server is not None and self.server[1] is None
-            self.is_trusted = is_unix if self.client is None else runtime.proxy.is_trusted(self.client[0])
+            if self.client is not None:
+                self.is_trusted = runtime.proxy.is_trusted(self.client[0], proxied)
+            elif is_unix:
+                self.is_trusted = runtime.proxy.is_trusted(None, proxied)
         self.proxied = proxied
         if proxied is not None:
             self.client = proxied.client or self.client
