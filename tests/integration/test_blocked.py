@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import socket
 
-from tests.support.gunicorn import wait_until
+import pytest
+
+from tests.support.gunicorn import free_port, wait_until
 
 APP = "tests.integration.apps:app"
 HOOKS = "def worker_abort(worker): worker.log.info('worker_abort called')\n"
@@ -69,3 +71,59 @@ def test_what_the_loop_reports_is_logged_once(start, loop):
     log = server.stop()
     assert log.count("ZeroDivisionError: ") == 1
     assert log.count("[ERROR]") == 1
+
+
+CLOSES_THE_LOG = """\
+import logging.config, os
+logging.config.dictConfig({"version": 1, "disable_existing_loggers": False, "handlers": {}})
+mine = [os.open(os.environ["MINE"], os.O_WRONLY | os.O_CREAT | os.O_APPEND) for _ in range(20)]
+from tests.integration.apps import app
+"""
+
+
+@pytest.mark.parametrize("level", ["info", "error"])
+@pytest.mark.parametrize(("path", "function"), [("/block", "block_in_python"), ("/block-c", "block_in_c")])
+def test_the_stack_finds_the_log_that_the_application_has_closed(start, tmp_path, level, path, function):
+    """dictConfig closes all handlers: their descriptors' numbers belong to what is opened next."""
+    (tmp_path / "django_like.py").write_text(CLOSES_THE_LOG)
+    error_log, mine, pid_file = tmp_path / "error.log", tmp_path / "mine", tmp_path / "served"
+    port = free_port()
+    options = ("--timeout", "2", "--error-logfile", str(error_log), "--log-level", level)
+    server = start(
+        "django_like:app",
+        *options,
+        "--pythonpath",
+        str(tmp_path),
+        workers=0,
+        bind=f"127.0.0.1:{port}",
+        environ={"MINE": str(mine), "JOURNAL": str(pid_file)},
+    )
+    wait_until(lambda: pid_file.exists() and "startup" in pid_file.read_text(), "the worker")
+    with ask(("127.0.0.1", port), path):
+        wait_until(lambda: pid_file.read_text().count("startup") == 2, "the next worker")
+    log = error_log.read_text()
+    assert f"in {function}" in log
+    assert "the stacks above show where" in log
+    assert mine.read_text() == ""
+    server.stop()
+
+
+def test_stacks_that_cannot_be_written_are_logged_instead(start, tmp_path):
+    """The application closed every descriptor it does not know: nothing is above the line then."""
+    (tmp_path / "daemon_like.py").write_text(
+        "import os\nfrom tests.integration import apps\n"
+        "async def app(scope, receive, send):\n"
+        "    if scope['type'] == 'http' and scope['path'] == '/close':\n"
+        "        for number in map(int, os.listdir('/proc/self/fd')):\n"
+        "            if number > 2 and os.path.realpath(f'/proc/self/fd/{number}').endswith('gunicorn.log'):\n"
+        "                os.close(number)\n"
+        "    await apps.app(scope, receive, send)\n"
+    )
+    server = start("daemon_like:app", "--timeout", "2", "--pythonpath", str(tmp_path))
+    assert b"200 OK" in ask(server.address, "/close").recv(65536)
+    with ask(server.address, "/block"):
+        server.wait_for_workers(2)
+    assert "--timeout (pid: " in server.log
+    assert "): here:\nThread " in server.log
+    assert "in block_in_python" in server.log
+    server.stop()

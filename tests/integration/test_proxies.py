@@ -161,15 +161,16 @@ def test_behind_haproxy_in_tcp_mode_no_client_speaks_for_itself(start, tmp_path)
     text = configuration("haproxy").replace("127.0.0.1:8000", "{}:{}".format(*server.address))
     (tmp_path / "haproxy.cfg").write_text(text.replace("bind :443", f"bind 127.0.0.1:{port}"))
     url = f"http://127.0.0.1:{port}/scope"
-    with running([find_program("haproxy"), "-db", "-f", str(tmp_path / "haproxy.cfg")], tmp_path / "haproxy.log", port):
-        # From an address that forwarded_allow_ips, the loopback's first by default, does not list.
-        with httpx.Client(timeout=30, transport=httpx.HTTPTransport(local_address="127.0.0.2")) as client:
-            honest = scope(client.get(url))
-            assert honest["client"][0] == "127.0.0.2"
-            for name, value in FORGED:
-                answer = client.get(url, headers={name: value})
-                assert answer.status_code == 200, f"{name}: {value} gives {answer.text}"
-                assert_same_client(scope(answer), honest, f"{name}: {value}")
+    command = [find_program("haproxy"), "-db", "-f", str(tmp_path / "haproxy.cfg")]
+    # From an address that forwarded_allow_ips, the loopback's first by default, does not list.
+    client = httpx.Client(timeout=30, transport=httpx.HTTPTransport(local_address="127.0.0.2"))
+    with running(command, tmp_path / "haproxy.log", port), client:
+        honest = scope(client.get(url))
+        assert honest["client"][0] == "127.0.0.2"
+        for name, value in FORGED:
+            answer = client.get(url, headers={name: value})
+            assert answer.status_code == 200, f"{name}: {value} gives {answer.text}"
+            assert_same_client(scope(answer), honest, f"{name}: {value}")
     server.stop()
 
 

@@ -38,7 +38,7 @@ from gasgi.worker.collector import freeze_collector, raise_collector_threshold
 from gasgi.worker.health import Health
 from gasgi.worker.malloc import keep_freed_memory
 from gasgi.worker.server import Server
-from gasgi.worker.thread_stacks import format_stacks, write_stacks_on_abort
+from gasgi.worker.thread_stacks import ThreadStacks, format_stacks
 
 __all__ = ["Worker"]
 
@@ -129,7 +129,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         faulthandler.disable()
         signal.signal(signal.SIGABRT, self.handle_abort)
         signal.siginterrupt(signal.SIGABRT, False)
-        self._are_stacks_written = write_stacks_on_abort(self.log.error_log)
+        self._stacks = ThreadStacks(self.log.error_log)
+        self._stacks.follow()
+
+    def handle_usr1(self, sig: int, frame: FrameType | None) -> None:
+        """Reopen the logs while the worker boots; later the loop takes the signal."""
+        self._on_usr1()
 
     def _take_signals_while_booting(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
@@ -168,14 +173,14 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _on_usr1(self) -> None:
         self.log.reopen_files()
-        self._are_stacks_written = write_stacks_on_abort(self.log.error_log)
+        self._stacks.follow()
 
     def _on_winch(self) -> None:
         self.log.debug("worker: SIGWINCH ignored.")
 
     def handle_abort(self, sig: int, frame: FrameType | None) -> None:
         """The arbiter missed the heartbeat: show where every thread stands, then exit."""
-        stacks = "the stacks above show where" if self._are_stacks_written else f"here:\n{format_stacks()}"
+        stacks = "the stacks above show where" if self._stacks.were_written() else f"here:\n{format_stacks()}"
         self.log.critical("The event loop was blocked for longer than --timeout (pid: %s): %s", self.pid, stacks)
         self.alive = False
         try:
@@ -207,6 +212,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
                 self.reloader.add_extra_file(exc.filename)
             self.wsgi = failed_app("".join(traceback.format_exception(exc)))
         self.asgi = single_callable(self.wsgi)
+        # The application may have set up logging anew, which closes the files it had (logging.config.dictConfig).
+        self._stacks.follow()
 
     def run(self) -> None:
         """Serve until told to stop; raise SystemExit when the worker could not start."""
@@ -287,6 +294,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         runtime.has_task_factory = self.loop.get_task_factory() is not None
         freeze_collector(self.settings, is_heap_shared=self.cfg.preload_app)
         self.log.info("%s", self._boot_line)
+        self._stacks.follow()  # the application's startup may have set up logging, too
         self._health.start()
         server.start_accepting()
 
