@@ -13,6 +13,7 @@ from typing import Any
 from gasgi.awaitables import DONE
 from gasgi.errors import ASGIMisuse, ClientDisconnected, comes_from_departure
 from gasgi.http_stream import HttpStream
+from gasgi.quoting import quote
 from gasgi.runtime import Runtime
 
 __all__ = ["HttpExchange"]
@@ -347,7 +348,7 @@ class HttpExchange:
 
     def _describe(self) -> str:
         scope = self._scope
-        return "a request" if scope is None else f"{scope['method']} {scope['path']}"
+        return "a request" if scope is None else quote(f"{scope['method']} {scope['path']}")
 
 
 def _checked_event(message: Any) -> dict[str, Any]:

@@ -154,6 +154,7 @@ class Settings:
         5000, "new objects that start a garbage collection, at least; 0: as Python and the application have it",
         low=0, high=2**30,
     )  # fmt: skip
+    access_log_json: bool = _own(False, "each line of the access log is a JSON object, instead of `access_log_format`")
     slow_loop_ms: float = _own(
         0.0, "log the stack of what blocks the event loop for longer; 0 switches it off", low=0, high=DAY_S * 1000
     )

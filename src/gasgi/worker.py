@@ -263,7 +263,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             self._on_term()
 
     def _make_runtime(self) -> Runtime:
-        runtime = Runtime(self.loop, self.asgi, self.settings, self.log, make_observer(self, self.cfg, self.log))
+        observer = make_observer(self, self.cfg, self.log, self.settings.access_log_json)
+        runtime = Runtime(self.loop, self.asgi, self.settings, self.log, observer)
         runtime.proxy = ProxyPolicy(self.settings)
         runtime.on_quota = self._on_quota
         if self.settings.max_requests:

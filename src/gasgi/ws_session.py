@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gasgi.awaitables import DONE
 from gasgi.errors import ASGIMisuse, ClientDisconnected, comes_from_departure
+from gasgi.quoting import quote
 from gasgi.runtime import Runtime
 from gasgi.ws_frames import is_sendable_close_code
 
@@ -341,7 +342,7 @@ class WebSocketSession:
             self._runtime.log.error("ASGI app was cancelled from within during %s", self._describe())
 
     def _describe(self) -> str:
-        return f"WebSocket {self._scope['path']}"
+        return quote(f"WebSocket {self._scope['path']}")
 
 
 def _as_fields(headers: Any) -> Headers:
