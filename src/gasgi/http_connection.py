@@ -74,7 +74,9 @@ class HttpConnection(HttpEnding):
             self._server = self._proxied.server or self._server
         if runtime.tls_info is not None and self._is_tls:
             self._tls = runtime.tls_info(transport.get_extra_info("ssl_object"))
-        self._template = scope_template(self._client, self._server, self._scheme, runtime.settings.root_path)
+        self._template = scope_template(
+            self._client, self._server, self._scheme, runtime.settings.root_path, runtime.announced
+        )
         transport.set_write_buffer_limits(high=runtime.settings.write_buffer_bytes)
         runtime.connections.add(self)
         self._last_active = runtime.now
@@ -207,7 +209,11 @@ class HttpConnection(HttpEnding):
                 return
             if forwarded is not None:
                 template = scope_template(
-                    forwarded.client, forwarded.server, forwarded.scheme, forwarded.root_path or template["root_path"]
+                    forwarded.client,
+                    forwarded.server,
+                    forwarded.scheme,
+                    forwarded.root_path or template["root_path"],
+                    runtime.announced,
                 )
         if 0 < runtime.limit_concurrency <= len(runtime.exchanges):
             self._observe_begin(template)

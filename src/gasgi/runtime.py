@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gasgi._accel import HeadLimits
+from gasgi.scope import announce
 from gasgi.turns import Turns
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Runtime:
         self.tls_info: Callable[[Any], dict[str, Any]] | None = (
             None  # from a transport's ssl_object to the ASGI extension
         )
+        self.announced = announce(settings.asgi_extensions)
         self.keep_alive_s = settings.keep_alive_s
         self.limit_concurrency = settings.limit_concurrency
         # None when the lifespan is off or the app does not take part: the scope then has no "state".

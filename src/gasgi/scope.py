@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gasgi._accel import RequestHead
 
-__all__ = ["SPEC_VERSION", "http_scope", "scope_template", "websocket_scope"]
+__all__ = ["SPEC_VERSION", "announce", "http_scope", "scope_template", "websocket_scope"]
 
 SPEC_VERSION = "2.5"
 
 
+def announce(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Sort the extensions once for all scopes: of HTTP, of HTTP to a client that takes trailers, of a WebSocket.
+
+    "tls" is in none of them: it has a value, which each connection has or has not.
+    """
+    http = tuple(name for name in names if name.startswith("http."))
+    websocket = tuple(name for name in names if name.startswith("websocket."))
+    return tuple(name for name in http if name != "http.response.trailers"), http, websocket
+
+
 def scope_template(
-    client: tuple[str, int] | None, server: tuple[str, int | None] | None, scheme: str, root_path: str
+    client: tuple[str, int] | None,
+    server: tuple[str, int | None] | None,
+    scheme: str,
+    root_path: str,
+    announced: tuple[tuple[str, ...], ...],
 ) -> dict[str, Any]:
     """Make what the scopes of one connection have in common; copied for each request, so immutable values only.
 
@@ -33,7 +48,7 @@ def scope_template(
         "client": client,
         "server": server,
         "state": None,
-        "extensions": None,
+        "extensions": announced,
     }
 
 
@@ -49,13 +64,11 @@ def http_scope(
     scope["raw_path"] = head.raw_path
     scope["query_string"] = head.query_string
     scope["headers"] = head.headers
-    extensions: dict[str, Any] = {
-        "http.response.pathsend": {},
-        "http.response.zerocopysend": {},
-        "http.response.early_hint": {},
-    }
-    if head.accepts_trailers:
-        extensions["http.response.trailers"] = {}
+    extensions: dict[str, Any] = {}
+    announced: tuple[tuple[str, ...], ...] = template["extensions"]
+    names = announced[1] if head.accepts_trailers else announced[0]
+    for name in names:
+        extensions[name] = {}
     if tls is not None:
         extensions["tls"] = _own(tls)
     scope["extensions"] = extensions
@@ -79,7 +92,7 @@ def websocket_scope(
     scope["type"] = "websocket"
     scope["scheme"] = "wss" if scope["scheme"] in ("https", "wss") else "ws"
     scope["subprotocols"] = subprotocols
-    extensions: dict[str, Any] = {"websocket.http.response": {}}
+    extensions: dict[str, Any] = {name: {} for name in template["extensions"][2]}
     if tls is not None:
         extensions["tls"] = _own(tls)
     scope["extensions"] = extensions

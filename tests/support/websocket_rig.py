@@ -53,7 +53,7 @@ class WebSocketRig:
         self.runtime.now = 1000.0
         head = make_head(HANDSHAKE + extra + b"\r\n")
         handshake = read_handshake(head, self.runtime.settings)
-        template = scope_template(("192.0.2.1", 50000), ("192.0.2.2", 8000), "http", "")
+        template = scope_template(("192.0.2.1", 50000), ("192.0.2.2", 8000), "http", "", self.runtime.announced)
         self.scope = websocket_scope(head, template, None, None, handshake.subprotocols)
         self.connection = WebSocketConnection(self.runtime, self.transport, head, handshake, self.scope)
         self.runtime.connections.add(self.connection)
