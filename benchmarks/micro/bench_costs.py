@@ -12,11 +12,13 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "src"), str(Path(__file__).resolve().parents[2])]
 
 from gasgi.asgi.scope import scope_template  # noqa: E402
+from gasgi.serving.runtime import announce  # noqa: E402
+from gasgi.settings import Settings  # noqa: E402
 from gasgi.worker.loop_watch import LoopWatch  # noqa: E402
 
 TIMES = 20_000
 RUNS = 9
-TEMPLATE = scope_template(("192.0.2.1", 50000), ("192.0.2.2", 8000), "http", "")
+TEMPLATE = scope_template(("192.0.2.1", 50000), ("192.0.2.2", 8000), "http", "", announce(Settings().asgi_extensions))
 
 Block = Callable[[asyncio.AbstractEventLoop], Awaitable[None]]
 

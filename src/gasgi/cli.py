@@ -17,7 +17,7 @@ from gunicorn.app.base import Application
 from gunicorn.app.wsgiapp import WSGIApplication
 
 from gasgi import __version__
-from gasgi.settings import OWN_SETTINGS, Setting, find_config_module, render_settings
+from gasgi.settings import OWN_SETTINGS, Setting, find_config_module, render_settings, whole_number
 
 __all__ = ["main", "read_configuration", "register_settings", "show_settings"]
 
@@ -70,6 +70,9 @@ class _DefaultWorker:
 
     def load_default_config(self) -> None:
         super().load_default_config()  # type: ignore[misc]  # gunicorn's applications have it
+        for setting in self.cfg.settings.values():
+            if setting.type is int:
+                setting.type = whole_number  # int() takes 1_0 for ten
         worker_class = self.cfg.settings["worker_class"]
         worker_class.default = WORKER_CLASS
         worker_class.set(WORKER_CLASS)

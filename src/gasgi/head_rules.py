@@ -32,8 +32,6 @@ __all__ = [
 # gunicorn documents 0 as unlimited. Nothing is: these bounds hold then.
 LINE_MAX = 1024 * 1024
 FIELD_BYTES_MAX = 1024 * 1024
-# gunicorn documents these as the largest values that can be asked for.
-LINE_SETTING_MAX = 8190
 FIELDS_MAX = 32768
 # Whatever the three limits multiply to, one head never holds more memory than this.
 HEAD_BYTES_MAX = 16 * 1024 * 1024
@@ -89,7 +87,7 @@ class HeadLimits:
         permit_version: bool = False,
         casefold_method: bool = False,
     ) -> None:
-        self.line = min(line, LINE_SETTING_MAX) if line > 0 else LINE_MAX
+        self.line = min(line, LINE_MAX) if line > 0 else LINE_MAX
         self.fields = min(fields, FIELDS_MAX) if fields > 0 else FIELDS_MAX
         # Two bytes at least, or the empty line that ends a head would be a field too long.
         self.field_bytes = max(2, min(field_bytes, FIELD_BYTES_MAX)) if field_bytes > 0 else FIELD_BYTES_MAX

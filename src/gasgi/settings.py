@@ -31,6 +31,8 @@ __all__ = [
     "describe_settings",
     "find_config_module",
     "render_settings",
+    "show_value",
+    "whole_number",
 ]
 
 Value = TypeVar("Value")
@@ -40,6 +42,15 @@ DAY_S = 86_400
 UNBOUNDED_LINE = 1024 * 1024
 UNBOUNDED_FIELDS = 32_768
 UNBOUNDED_MESSAGE = 2**40
+EXTENSIONS = (
+    "http.response.early_hint",
+    "http.response.trailers",
+    "websocket.http.response",
+    "tls",
+)
+# Announced on demand: frameworks use them as soon as they are, and middleware that waits for http.response.body (which
+# compresses, caches or logs) then meets an event that it does not know.
+FILE_EXTENSIONS = ("http.response.pathsend", "http.response.zerocopysend")
 FORWARDED_FIELDS = (
     "forwarded",
     "x-forwarded-for",
@@ -51,9 +62,17 @@ FORWARDED_FIELDS = (
 )
 
 
-def _gunicorn(name: str, default: Value, help_text: str, *, low: float | None = None, zero: int | None = None) -> Value:
+def _gunicorn(
+    name: str,
+    default: Value,
+    help_text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    zero: int | None = None,
+) -> Value:
     """Describe a field that gunicorn has a setting for; ``zero`` is what gunicorn's 0 stands for here."""
-    return field(default=default, metadata={"name": name, "help": help_text, "low": low, "zero": zero})
+    return field(default=default, metadata={"name": name, "help": help_text, "low": low, "high": high, "zero": zero})
 
 
 def _own(
@@ -89,14 +108,17 @@ class Settings:
     timeout_s: float = _gunicorn("timeout", 30.0, "silence after which the arbiter kills a worker", low=0)
     graceful_timeout_s: float = _gunicorn("graceful_timeout", 30.0, "time requests get to finish on a stop", low=0)
     limit_request_line: int = _gunicorn(
-        "limit_request_line", 4094, "longest request line, bytes (414); 0: 1 MiB", low=0, zero=UNBOUNDED_LINE
-    )
+        "limit_request_line", 4094, "longest request line, bytes (414); 0: 1 MiB",
+        low=0, high=UNBOUNDED_LINE, zero=UNBOUNDED_LINE,
+    )  # fmt: skip
     limit_request_fields: int = _gunicorn(
-        "limit_request_fields", 100, "field lines of one head (431); 0: 32768", low=0, zero=UNBOUNDED_FIELDS
-    )
+        "limit_request_fields", 100, "field lines of one head (431); 0: 32768",
+        low=0, high=UNBOUNDED_FIELDS, zero=UNBOUNDED_FIELDS,
+    )  # fmt: skip
     limit_request_field_bytes: int = _gunicorn(
-        "limit_request_field_size", 8190, "longest field line, bytes (431); 0: 1 MiB", low=0, zero=UNBOUNDED_LINE
-    )
+        "limit_request_field_size", 8190, "longest field line, bytes (431); 0: 1 MiB",
+        low=0, high=UNBOUNDED_LINE, zero=UNBOUNDED_LINE,
+    )  # fmt: skip
     permit_unconventional_http_method: bool = _gunicorn(
         "permit_unconventional_http_method", False, "methods in lower case, with # or of unusual length"
     )
@@ -130,7 +152,9 @@ class Settings:
         low=0,
         zero=UNBOUNDED_MESSAGE,
     )
-    sendfile: bool = _gunicorn("sendfile", True, "the kernel sends files of `http.response.pathsend`")
+    sendfile: bool = _gunicorn(
+        "sendfile", True, "the kernel sends files; off: they are not announced in `extensions` either"
+    )
     asgi_loop: str = _gunicorn("asgi_loop", "auto", "event loop: auto, uvloop or asyncio")
     asgi_lifespan: str = _gunicorn("asgi_lifespan", "auto", "lifespan events: auto, on or off")
 
@@ -151,6 +175,10 @@ class Settings:
         "fields taken from a trusted proxy, which must set or remove each, besides secure_scheme_headers",
         choices=FORWARDED_FIELDS,
     )
+    # Not "extensions": GASGI_EXTENSIONS is taken, it chooses between the compiled and the pure modules.
+    asgi_extensions: tuple[str, ...] = _own(
+        EXTENSIONS, "ASGI extensions announced in the scope", choices=(*EXTENSIONS, *FILE_EXTENSIONS)
+    )
     max_body_drain_bytes: int = _own(
         64 * 1024, "unread request body that is read and thrown away to keep a connection", low=0, high=2**30
     )
@@ -161,6 +189,7 @@ class Settings:
         5000, "new objects that start a garbage collection, at least; 0: as Python and the application have it",
         low=0, high=2**30,
     )  # fmt: skip
+    access_log_json: bool = _own(False, "each line of the access log is a JSON object, instead of `access_log_format`")
     slow_loop_ms: float = _own(
         0.0, "log the stack of what blocks the event loop for longer; 0 switches it off", low=0, high=DAY_S * 1000
     )
@@ -243,6 +272,8 @@ class Setting:
             value = value.rstrip("/")
             if value and not value.startswith("/"):
                 raise ValueError("must begin with a slash")
+        if self.field == "limit_request_field_bytes" and value == 1:
+            raise ValueError("must be 2 or more, or 0: the end of the line counts")
         if self.field == "server_header" and not all(" " <= letter <= "~" for letter in value):
             raise ValueError("must be printable ASCII")
         if self.zero is not None and value == 0:
@@ -269,6 +300,16 @@ SETTINGS: tuple[Setting, ...] = tuple(_describe(spec) for spec in fields(Setting
 OWN_SETTINGS = {setting.name: setting for setting in SETTINGS if setting.is_own}
 _TRUE = frozenset(("true", "1", "yes", "on"))
 _FALSE = frozenset(("false", "0", "no", "off"))
+# int() and float() also read 1_0 as ten, and digits of every script.
+_is_whole_number = re.compile(r"[+-]?[0-9]+").fullmatch
+_is_number = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?").fullmatch
+
+
+def whole_number(text: str) -> int:
+    """Read a whole number in the digits 0 to 9; raise ValueError for anything else."""
+    if not _is_whole_number(text):
+        raise ValueError("must be a whole number in the digits 0 to 9")
+    return int(text)
 
 
 def _convert(value: object, default: object) -> object:
@@ -282,13 +323,15 @@ def _convert(value: object, default: object) -> object:
         raise ValueError("must be true or false")
     if isinstance(default, int):
         if text is not None:
-            return int(text)
+            return whole_number(text)
         if isinstance(value, int) and not isinstance(value, bool):
             return value
         raise ValueError("must be a whole number")
     if isinstance(default, float):
         if isinstance(value, bool) or (text is None and not isinstance(value, (int, float))):
             raise ValueError("must be a number")
+        if text is not None and not _is_number(text):
+            raise ValueError("must be a number in the digits 0 to 9")
         number = float(text if text is not None else value)  # type: ignore[arg-type]  # the line above left numbers
         if not math.isfinite(number):
             raise ValueError("must be a finite number")
@@ -321,13 +364,23 @@ class SettingRow(NamedTuple):
 def describe_settings(cfg: Any, config_module: ModuleType | None, environ: Mapping[str, str]) -> list[SettingRow]:
     """Every setting with its value and source; raise SettingError as ``Settings.load`` does."""
     _refuse_unknown_names(config_module, environ)
+    _refuse_odd_numbers(cfg, config_module, environ)
     rows = []
     for setting in SETTINGS:
         if setting.is_own:
             rows.append(_read_own(setting, cfg, config_module, environ))
         else:
             rows.append(_read_gunicorn(setting, cfg, config_module))
-    return rows
+    return _withdraw_files(rows)
+
+
+def _withdraw_files(rows: list[SettingRow]) -> list[SettingRow]:
+    """Take the extensions that send files out of what is announced when ``sendfile`` is off."""
+    values = {row.setting.field: row.value for row in rows}
+    if values["sendfile"]:
+        return rows
+    announced = tuple(name for name in values["asgi_extensions"] if name not in FILE_EXTENSIONS)
+    return [row._replace(value=announced) if row.setting.field == "asgi_extensions" else row for row in rows]
 
 
 def _read_own(setting: Setting, cfg: Any, config_module: ModuleType | None, environ: Mapping[str, str]) -> SettingRow:
@@ -392,6 +445,18 @@ def _refuse_unknown_names(config_module: ModuleType | None, environ: Mapping[str
             raise SettingError(f"{name} (environment): {_suggest(name, known)}")
 
 
+def _refuse_odd_numbers(cfg: Any, config_module: ModuleType | None, environ: Mapping[str, str]) -> None:
+    """Look at the numbers that gunicorn reads out of text itself, and reads too much as one."""
+    texts = [("WEB_CONCURRENCY", environ.get("WEB_CONCURRENCY"), "environment")]
+    for name, setting in getattr(cfg, "settings", {}).items():
+        if setting.default is not None and type(setting.default) in (int, float):
+            texts.append((name, getattr(config_module, name, None), _file_name(config_module)))
+    for name, text, source in texts:
+        # 0x, 0o and 0b are gunicorn's, for umask.
+        if isinstance(text, str) and not re.fullmatch(r"[+-]?(?:0[xob])?[0-9A-Fa-f.]*", text.strip()):
+            raise SettingError(f"{name} = {text!r} ({source}): must be a number in the digits 0 to 9")
+
+
 def _suggest(name: str, known: Iterable[str]) -> str:
     nearest = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.0)
     return f"no such setting; the nearest is {nearest[0]}"
@@ -407,13 +472,16 @@ def find_config_module(cfg: Any, modules: Mapping[str, ModuleType]) -> ModuleTyp
 
 def render_settings(cfg: Any, config_module: ModuleType | None, environ: Mapping[str, str]) -> str:
     """Three columns: name, value, source. ``cfg`` None stands for gunicorn's defaults."""
-    rows = [(row.setting.name, _show(row.value), row.source) for row in describe_settings(cfg, config_module, environ)]
+    rows = [
+        (row.setting.name, show_value(row.value), row.source) for row in describe_settings(cfg, config_module, environ)
+    ]
     name_width = max(len(name) for name, _, _ in rows)
     value_width = min(40, max(len(value) for _, value, _ in rows))
     return "\n".join(f"{name:{name_width}}  {value:{value_width}}  {source}" for name, value, source in rows)
 
 
-def _show(value: object) -> str:
+def show_value(value: object) -> str:
+    """Write a value as the list of settings shows it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):

@@ -11,8 +11,11 @@ import pytest
 
 from gasgi.asgi.asgi2 import single_callable
 from gasgi.errors import ASGIMisuse, ClientDisconnected
+from gasgi.settings import EXTENSIONS, Settings
 from tests.support.http_rig import GET, HttpRig, read_response
+from tests.support.websocket_rig import WebSocketRig
 
+GET_TRAILERS = b"GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nConnection: TE\r\n\r\n"
 EVENT = {"type": "http.response.start", "status": 200, "headers": []}
 BODY = {"type": "http.response.body", "body": b"ok"}
 
@@ -244,12 +247,45 @@ def test_a12_send_after_the_client_left_raises_an_os_error_that_is_not_logged() 
 def test_a13_extensions_are_announced_where_they_work() -> None:
     with HttpRig() as rig:
         rig.ask()
-        assert sorted(rig.call.scope["extensions"]) == [
-            "http.response.early_hint",
-            "http.response.pathsend",
-            "http.response.zerocopysend",
-        ]
-        assert all(type(value) is dict for value in rig.call.scope["extensions"].values())
+        assert rig.call.scope["extensions"] == {"http.response.early_hint": {}}
+
+
+FILES = ("http.response.pathsend", "http.response.zerocopysend")
+
+
+@pytest.mark.parametrize(
+    ("names", "http", "with_trailers", "websocket"),
+    [
+        ((), [], [], []),
+        (EXTENSIONS, [EXTENSIONS[0]], list(EXTENSIONS[:2]), ["websocket.http.response"]),
+        (FILES, list(FILES), list(FILES), []),
+        (("tls", "http.response.trailers", FILES[0]), [FILES[0]], ["http.response.trailers", FILES[0]], []),
+    ],
+    ids=["none", "default", "files", "some"],
+)
+def test_a13_extensions_are_those_of_the_setting(
+    names: tuple[str, ...], http: list[str], with_trailers: list[str], websocket: list[str]
+) -> None:
+    settings = Settings(asgi_extensions=names)
+    for request, announced in ((GET, http), (GET_TRAILERS, with_trailers)):
+        with HttpRig(settings=settings) as rig:
+            rig.ask(request)
+            assert list(rig.call.scope["extensions"]) == announced
+            assert all(type(value) is dict for value in rig.call.scope["extensions"].values())
+    with WebSocketRig(settings=settings) as websocket_rig:
+        assert list(websocket_rig.scope["extensions"]) == websocket
+
+
+def test_a13_extensions_of_two_requests_are_not_the_same_dict() -> None:
+    settings = Settings(asgi_extensions=(*EXTENSIONS, *FILES))
+    scopes = []
+    for _ in range(2):
+        with HttpRig(settings=settings) as rig:
+            rig.ask()
+            scopes.append(rig.call.scope["extensions"])
+    scopes[0]["http.response.pathsend"]["changed"] = True
+    scopes[0].clear()
+    assert scopes[1] == {name: {} for name in (EXTENSIONS[0], *FILES)}
 
 
 class Double:

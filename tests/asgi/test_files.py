@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 import trustme
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import FileResponse
 
 from gasgi.errors import ASGIMisuse, ClientDisconnected
-from gasgi.settings import Settings
+from gasgi.settings import FILE_EXTENSIONS, Settings
 from tests.support.http_rig import read_response
 from tests.support.served import RecordingObserver
 from tests.support.tcp_server import LOOPS, on_loop, serve
@@ -91,6 +93,34 @@ async def test_f4_pathsend_sends_the_file(big: Path, loop_name: str, plain_trans
         assert status == 200
         assert content == CONTENT
         await served.until(lambda: not is_open(big))
+
+
+@over_loops
+@pytest.mark.parametrize("is_announced", [False, True])
+@on_loop
+async def test_f4_starlette_uses_pathsend_only_where_it_is_announced(
+    big: Path, loop_name: str, is_announced: bool
+) -> None:
+    """By default middleware sees the body of a file, as with uvicorn: pathsend hides it from what compresses."""
+    kinds = []
+
+    async def files(scope: Any, receive: Any, send: Any) -> None:
+        async def noted(message: Any) -> None:
+            kinds.append(message["type"])
+            await send(message)
+
+        await FileResponse(big)(scope, receive, noted)
+
+    settings = Settings(asgi_extensions=FILE_EXTENSIONS) if is_announced else Settings()
+    async with serve(GZipMiddleware(files), settings) as served:
+        request = b"GET / HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"
+        reader, writer = await served.connect()
+        writer.write(request)
+        head = (await reader.read()).partition(b"\r\n\r\n")[0]
+        writer.close()
+    assert (b"content-encoding: gzip" in head) != is_announced
+    assert ("http.response.pathsend" in kinds) == is_announced
+    assert ("http.response.body" in kinds) != is_announced
 
 
 @over_loops

@@ -117,9 +117,11 @@ def test_bounds_the_whole_head_where_the_limits_multiply_to_more(twin: ModuleTyp
     assert refusal_of(twin, [GET[:-2], *[field] * 17], HeadLimits(0, 0, 0)) == FIELDS_TOO_LARGE
 
 
-def test_takes_no_request_line_longer_than_gunicorn_documents(twin: ModuleType) -> None:
-    assert HeadLimits(line=100_000).line == 8190
-    assert HeadLimits(fields=100_000).fields == 32768
+def test_takes_a_request_line_longer_than_gunicorn_documents_where_it_is_asked_for(twin: ModuleType) -> None:
+    raw = b"GET /" + b"a" * (16_384 - 14) + b" HTTP/1.1\r\nHost: a\r\n\r\n"
+    check_refusal(twin, raw, HeadLimits(line=16_384), None)
+    check_refusal(twin, raw, HeadLimits(line=16_383), LINE_TOO_LONG)
+    check_refusal(twin, raw, HeadLimits(line=1024 * 1024), None)
 
 
 # What is held between heads

@@ -85,7 +85,8 @@ def test_configuration_files_are_ones_that_gunicorn_and_gasgi_take(block):
     assert check_gunicorn_settings(cfg) == []
     settings = Settings.load(cfg, module, {})
     for name in OWN_NAMES & names.keys():
-        assert getattr(settings, name.removeprefix("gasgi_")) == names[name]
+        value = tuple(names[name]) if isinstance(names[name], list) else names[name]
+        assert getattr(settings, name.removeprefix("gasgi_")) == value
 
 
 class Conversation:

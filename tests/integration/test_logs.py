@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import struct
@@ -97,6 +98,69 @@ def test_a_client_that_leaves_before_the_answer_is_499(start):
         # Leaves with a reset: a FIN so soon behind the request may be that of a client that waits for its answer.
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert access_lines(server, 1)[0][:3] == ["499", "GET", "/sleep/300"]
+    server.stop()
+
+
+FAILING = """
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        raise ValueError
+    if scope["path"].startswith("/silent"):
+        return
+    raise ValueError("asked for")
+"""
+# A line break and a whole line behind it, a colour of the terminal, and CSI as one C1 character.
+FORGERY = "%0A[2026-01-01]%20[CRITICAL]%20forged%1b[31m%C2%9B%22%5C"
+FORGERY_QUOTED = '\\n[2026-01-01] [CRITICAL] forged\\x1b[31m\\x9b\\"\\\\'
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_no_path_forges_a_line_of_the_error_log(start, loop, tmp_path, level):
+    (tmp_path / "failing.py").write_text(FAILING)
+    server = start("failing:app", "--pythonpath", str(tmp_path), "--log-level", level, loop=loop)
+    for path in ("/raise", "/silent"):
+        request = f"GET {path}{FORGERY} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+        assert refuse(server, request.encode()) == 500
+        with pytest.raises(InvalidStatus):
+            connect("ws://{}:{}".format(*server.address) + path + FORGERY)
+    server.stop()
+    for told in ("during GET /raise", "to GET /silent", "during WebSocket /raise", "to WebSocket /silent"):
+        assert f"{told}{FORGERY_QUOTED}\n" in server.log
+    assert not re.search(r"(?m)^\[2026-01-01\]", server.log)
+    assert server.log.replace("\n", "").isprintable()
+
+
+def test_no_field_forges_a_line_of_the_access_log(start, loop):
+    text = '%({user-agent}i)s|%(a)s|%(f)s|%(q)s|%(r)s|"%(s)s"'
+    server = start(APP, "--access-logfile", "-", "--access-logformat", text, loop=loop)
+    request = (
+        b'GET /?"\\ HTTP/1.1\r\nHost: here\r\nUser-Agent: a\xc2\x9b\t\\"\r\nReferer: b\x85"\r\n'
+        b"Connection: close\r\n\r\n"
+    )
+    assert refuse(server, request) == 200
+    (line,) = server.wait_for(r"(?m)^(.*\|\"200\")$")
+    agent = r"aÂ\x9b\t\\\""
+    assert line == rf'{agent}|{agent}|b\x85\"|\"\\|GET /?\"\\ HTTP/1.1|"200"'
+    server.stop()
+
+
+def test_the_access_log_can_be_json(start, loop):
+    server = start(APP, "--access-logfile", "-", config="gasgi_access_log_json = True\n", loop=loop)
+    hostile = (
+        b'GET /%22%00%ff%1b?"\\ HTTP/1.1\r\nHost: here\r\nUser-Agent: "\\\t\xff\x80"}\r\nConnection: close\r\n\r\n'
+    )
+    assert refuse(server, hostile) == 200
+    assert refuse(server, b"no request\r\n\r\n") == 400
+    with connect("ws://{}:{}".format(*server.address) + "/echo", user_agent_header="a\\b") as websocket:
+        websocket.send("12345")
+        assert websocket.recv(40) == "12345"
+    first, second, third = (json.loads(line) for line in server.wait_for(r"(?m)^(\{.*\})$", 3))
+    assert (first["path"], first["query"], first["user_agent"]) == ('/"\0\ufffd\x1b', '"\\', '"\\\t\xff\x80"}')
+    assert (first["status"], first["client"]) == (200, "127.0.0.1")
+    assert (first["method"], first["protocol"]) == ("GET", "HTTP/1.1")
+    assert first["pid"] in server.workers()
+    assert (second["status"], second["method"], second["path"]) == (400, None, None)
+    assert (third["status"], third["path"], third["user_agent"]) == (101, "/echo", "a\\b")
     server.stop()
 
 

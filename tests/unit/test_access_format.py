@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gasgi.reporting.access_format import AccessFormat
+from gasgi.reporting.access_log import QuotedAtoms
 from gasgi.reporting.gunicorn_view import RequestView, ResponseView
 from tests.support.fake_head import FakeHead
 
@@ -92,7 +93,7 @@ def test_line_is_gunicorns(logger, text, request_number, response_number):
 
 
 FIELD_NAMES = st.sampled_from([b"host", b"referer", b"user-agent", b"authorization", b"x-twice", b"x_under", b"cookie"])
-FIELD_VALUES = st.binary(max_size=12).map(lambda raw: bytes(byte for byte in raw if byte >= 32 and byte != 127))
+FIELD_VALUES = st.binary(max_size=12)
 
 
 @given(
@@ -102,11 +103,14 @@ FIELD_VALUES = st.binary(max_size=12).map(lambda raw: bytes(byte for byte in raw
     sent=st.integers(0, 2**50),
     microseconds=st.integers(0, 86_400_000_000 - 1),
 )
-def test_any_line_is_gunicorns(logger, fields, target, status, sent, microseconds):
+def test_any_line_is_gunicorns_but_for_what_is_quoted(logger, fields, target, status, sent, microseconds):
     request = RequestView(FakeHead(target.encode(), fields), ("192.0.2.1", 50000), ("192.0.2.2", 80), "http")
     response = ResponseView(status, fields, sent, microseconds / 1_000_000)
+    duration = timedelta(seconds=response.duration_s)
     for text in (COMBINED, EVERY_ATOM, FIELD_ATOMS):
-        assert gasgis(text, request, response) == gunicorns(logger, text, request, response)
+        line = gasgis(text, request, response)
+        assert line == text % QuotedAtoms(logger.atoms(response, request, request.environ, duration))
+        assert line.isprintable()
 
 
 def test_combined_line_reads_as_documented():
@@ -145,6 +149,22 @@ def test_line_break_in_a_decoded_path_stays_inside_the_line():
     request = RequestView(FakeHead(b"/a%0Ab", path='/a\nb"'), None, None, "http")
     assert gasgis("%(U)s", request, RESPONSES[0]) == '/a\\nb\\"'
     assert gasgis("%({path_info}e)s", request, RESPONSES[0]) == '/a\\nb\\"'
+
+
+HOSTILE = b'a\x1b[31m\t\x7f\x85\x9b\\"'
+QUOTED = 'a\\x1b[31m\\t\\x7f\\x85\\x9b\\\\\\"'
+
+
+@pytest.mark.parametrize(
+    "atom", ["a", "f", "{cookie}i", "{x-echo}o", "{http_cookie}e", "q", "{query_string}e", "U", "{path_info}e", "u"]
+)
+def test_no_atom_writes_what_a_terminal_obeys_or_what_ends_its_quote(atom):
+    fields = [(name, HOSTILE) for name in (b"user-agent", b"referer", b"cookie")]
+    authorization = b"Basic " + base64.b64encode(HOSTILE.decode("latin-1").encode() + b":x")
+    head = FakeHead(b"/?" + HOSTILE, [*fields, (b"authorization", authorization)], path=HOSTILE.decode("latin-1"))
+    request = RequestView(head, None, None, "http")
+    assert gasgis(f"%({atom})s", request, ResponseView(200, [(b"x-echo", HOSTILE)], 0, 0)) == QUOTED
+    assert QUOTED in gasgis("%(r)s", request, RESPONSES[0])
 
 
 def test_printable_text_of_any_script_is_left_alone():

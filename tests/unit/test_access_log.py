@@ -6,15 +6,19 @@ import io
 import json
 import logging
 import logging.handlers
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gunicorn.config import Config
-from gunicorn.glogging import Logger
+from gunicorn.glogging import Logger, SafeAtoms
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gasgi.reporting.access_log import AccessLog
+from gasgi.reporting.access_json import json_format
+from gasgi.reporting.access_log import AccessLog, QuotedAtoms
 from gasgi.reporting.gunicorn_view import RequestView, ResponseView
 from tests.support.fake_head import FakeHead
 
@@ -284,3 +288,127 @@ def test_syslog_gets_the_message_with_the_process_id(access_logger):
     AccessLog(logger, FORMAT).write(REQUEST, RESPONSE)
     assert len(sent) == 1
     assert sent[0].endswith("] " + LINE)
+
+
+# What a client wrote, on the exact way
+
+
+def test_gunicorns_own_way_quotes_too(access_logger):
+    """A filter, which may look at the atoms, brings the line to gunicorn's own Logger.access."""
+    logger = gunicorn_logger("-")
+    handler, stream = stream_handler()
+    access_logger.handlers[:] = [handler]
+    handler.addFilter(lambda record: True)
+    log = AccessLog(logger, FORMAT)
+    assert log.way == "exact"
+    log.write(RequestView(FakeHead(b"/", [(b"user-agent", b'\x9b31m\\"')]), None, None, "http"), RESPONSE)
+    assert stream.getvalue() == '- "GET / HTTP/1.1" 200 12 "\\x9b31m\\\\\\"" 250000\n'
+
+
+def test_quoted_atoms_are_looked_up_as_gunicorns():
+    atoms = {"s": "200", "B": 7, "{host}i": "h"}
+    gunicorns, ours = SafeAtoms(atoms), QuotedAtoms(atoms)
+    for name in ("s", "B", "{host}i", "{HOST}i", "{nothing}o", "Z"):
+        assert ours[name] == gunicorns[name]
+
+
+def test_atoms_class_of_the_users_own_is_left_alone(access_logger, path):
+    class Atoms(SafeAtoms):
+        pass
+
+    class Own(Logger):
+        atoms_wrapper_class = Atoms
+
+    cfg = Config()
+    cfg.set("accesslog", str(path))
+    log = Own(cfg)
+    AccessLog(log, FORMAT, is_exact=True)
+    assert log.atoms_wrapper_class is Atoms
+
+
+# JSON
+
+FIELDS = {
+    "time": "2026-04-22T12:00:00Z",
+    "client": "192.0.2.1",
+    "method": "GET",
+    "path": "/a",
+    "query": "b=1",
+    "protocol": "HTTP/1.1",
+    "status": 200,
+    "bytes": 12,
+    "duration_s": 0.25,
+    "referer": None,
+    "user_agent": 'x"y',
+    "pid": os.getpid(),
+}
+
+
+def test_json_has_its_fields_in_their_order(access_logger, path, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 1_776_859_200.75)
+    log = AccessLog(gunicorn_logger(path), FORMAT, is_json=True)
+    log.write(REQUEST, RESPONSE)
+    line = path.read_text()
+    assert json.loads(line) == FIELDS
+    assert list(json.loads(line)) == list(FIELDS)
+    assert line.endswith("}\n")
+    assert line.count("\n") == 1
+
+
+def test_json_of_a_request_without_a_head_has_nulls(access_logger, path):
+    log = AccessLog(gunicorn_logger(path), FORMAT, is_json=True)
+    log.write(RequestView(None, ("192.0.2.1", 50000), None, "http"), ResponseView(400, [], 0, 0.0))
+    told = json.loads(path.read_text())
+    assert [told[name] for name in ("method", "path", "query", "protocol")] == [None] * 4
+    assert (told["client"], told["status"]) == ("192.0.2.1", 400)
+
+
+@pytest.mark.parametrize("way", ["direct", "record", "exact"])
+def test_json_goes_all_three_ways(access_logger, path, way):
+    logger = gunicorn_logger(path)
+    second, stream = stream_handler()
+    seen: list[Any] = []
+    if way == "record":
+        access_logger.addHandler(second)
+    if way == "exact":
+        access_logger.handlers[0].addFilter(lambda record: seen.append(record.args["{cookie}i"]) or True)
+    log = AccessLog(logger, FORMAT, is_json=True)
+    assert log.way == way
+    view = RequestView(FakeHead(b"/100%25s?%s%(a)s", [(b"cookie", b"%s")], path="/100%s"), None, None, "http")
+    log.write(view, RESPONSE)
+    for text in (path.read_text(), *([stream.getvalue()] if way == "record" else [])):
+        assert json.loads(text)["path"] == "/100%s"
+        assert json.loads(text)["query"] == "%s%(a)s"
+    assert seen == (["%s"] if way == "exact" else [])
+
+
+def test_json_of_a_logger_class_with_atoms_of_its_own_gives_it_the_atoms(access_logger, path):
+    class Own(Logger):
+        def atoms(self, *args: Any) -> dict[str, Any]:
+            return {**super().atoms(*args), "s": "two hundred"}
+
+    cfg = Config()
+    cfg.set("accesslog", str(path))
+    logging.getLogger("gunicorn.access").handlers[:] = []
+    AccessLog(Own(cfg), FORMAT, is_exact=True, is_json=True).write(REQUEST, RESPONSE)
+    assert json.loads(path.read_text())["status"] == 200
+
+
+@given(
+    path=st.text(),
+    query=st.binary(),
+    referer=st.binary(),
+    agent=st.binary(),
+    duration_s=st.floats(0, 1e9),
+    sent=st.integers(0, 2**62),
+)
+def test_json_is_valid_and_says_what_was_said_for_any_input(path, query, referer, agent, duration_s, sent):
+    head = FakeHead(b"/?" + query, [(b"referer", referer), (b"user-agent", agent)], path=path)
+    line = json_format().render(RequestView(head, None, None, "http"), ResponseView(200, [], sent, duration_s))
+    assert line.isascii()
+    assert line.isprintable()
+    told = json.loads(line)
+    assert told["path"] == path
+    assert told["query"] == query.decode("latin-1")
+    assert (told["referer"], told["user_agent"]) == (referer.decode("latin-1"), agent.decode("latin-1"))
+    assert (told["bytes"], told["duration_s"]) == (sent, pytest.approx(duration_s, abs=1e-6))

@@ -220,3 +220,16 @@ def test_gauges_go_to_statsd_under_one_prefix():
 
 def test_there_are_no_gauges_without_statsd():
     assert make_gauges(Logger(config())) is None
+
+
+def test_json_is_missed_where_the_users_logger_class_writes_the_lines():
+    class Own(Logger):
+        def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None: ...
+
+    cfg = config(accesslog="-")
+    log = Own(cfg)
+    heard: list[str] = []
+    log.warning = lambda text, *args: heard.append(text % args)  # type: ignore[method-assign]
+    make_observer(None, cfg, log, is_json=True)
+    (line,) = heard
+    assert line.startswith("gasgi_access_log_json has no effect: logger_class")

@@ -13,7 +13,16 @@ from gunicorn.config import Config
 
 import gasgi
 from gasgi.errors import SettingError
-from gasgi.settings import OWN_SETTINGS, SETTINGS, Settings, describe_settings, find_config_module, render_settings
+from gasgi.head_rules import HeadLimits
+from gasgi.settings import (
+    EXTENSIONS,
+    OWN_SETTINGS,
+    SETTINGS,
+    Settings,
+    describe_settings,
+    find_config_module,
+    render_settings,
+)
 
 KUBERNETES = {
     "GASGI_SERVICE_HOST": "192.0.2.7",
@@ -91,6 +100,75 @@ def test_bounds_what_gunicorn_calls_unlimited(name, field, bound):
     cfg = Config()
     cfg.set(name, 0)
     assert getattr(Settings.load(cfg, None, {}), field) == bound
+
+
+@pytest.mark.parametrize("text", ["1_0", "\u0661\u0660", "\uff11", "1e", "", "1 0"])
+@pytest.mark.parametrize("name", ["gasgi_websocket_queue_messages", "gasgi_slow_loop_ms"])
+def test_a_number_of_gasgis_is_written_in_plain_digits(name, text):
+    with pytest.raises(SettingError, match="in the digits 0 to 9"):
+        Settings.load(Config(), config_module(**{name: text}), {})
+    with pytest.raises(SettingError, match="in the digits 0 to 9"):
+        Settings.load(Config(), None, {name.upper(): text})
+
+
+@pytest.mark.parametrize("text", ["10", " 10 ", "+10", "10.0", "1e1", "10."])
+def test_a_number_may_be_written_in_every_plain_form(text):
+    assert Settings.load(Config(), None, {"GASGI_SLOW_LOOP_MS": text}).slow_loop_ms == 10.0
+
+
+@pytest.mark.parametrize("text", ["1_0", "\u0661\u0660"])
+@pytest.mark.parametrize("name", ["keepalive", "timeout", "workers", "limit_request_line", "max_requests_jitter"])
+def test_a_number_of_gunicorns_is_written_in_plain_digits(name, text):
+    cfg = Config()
+    cfg.set(name, text)  # gunicorn takes it for ten
+    with pytest.raises(SettingError, match=f"{name} = .* in the digits 0 to 9"):
+        Settings.load(cfg, config_module(**{name: text}), {})
+    with pytest.raises(SettingError, match=r"WEB_CONCURRENCY = .* in the digits 0 to 9"):
+        Settings.load(Config(), None, {"WEB_CONCURRENCY": text})
+    assert Settings.load(Config(), config_module(workers="10", umask="0o27"), {"WEB_CONCURRENCY": "10"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("limit_request_line", 1, 1024 * 1024),
+        ("limit_request_fields", 1, 32_768),
+        ("limit_request_field_size", 2, 1024 * 1024),
+    ],
+)
+def test_a_limit_of_heads_that_would_not_be_the_one_used_is_refused(name, low, high):
+    for value in (0, low, 8_191, 16_384, high):
+        cfg = Config()
+        cfg.set(name, value)
+        settings = Settings.load(cfg, None, {})
+        limits = HeadLimits(
+            settings.limit_request_line, settings.limit_request_fields, settings.limit_request_field_bytes
+        )
+        used = {"limit_request_line": limits.line, "limit_request_fields": limits.fields}.get(name, limits.field_bytes)
+        shown = dict(line.split()[:2] for line in render_settings(cfg, None, {}).splitlines())[name]
+        assert shown == str(used) == str(value or high)
+    for value in {low - 1, high + 1} - {0}:
+        cfg = Config()
+        cfg.set(name, value)
+        with pytest.raises(SettingError, match=f"{name} = {value}"):
+            Settings.load(cfg, None, {})
+
+
+@pytest.mark.parametrize("extensions", [None, ["http.response.pathsend", "tls", "http.response.zerocopysend"]])
+def test_no_sendfile_withdraws_the_extensions_that_send_files(extensions):
+    module = config_module(**({} if extensions is None else {"gasgi_asgi_extensions": extensions}))
+    assert Settings.load(Config(), module, {}).asgi_extensions == tuple(extensions or EXTENSIONS)
+    cfg = Config()
+    cfg.set("sendfile", False)
+    announced = Settings.load(cfg, module, {}).asgi_extensions
+    assert announced == (EXTENSIONS if extensions is None else ("tls",))
+    shown = next(line for line in render_settings(cfg, module, {}).splitlines() if "gasgi_asgi_extensions" in line)
+    assert ", ".join(announced) in shown
+    assert "pathsend" not in shown
+
+
+def test_files_are_not_announced_by_default():
+    assert not any("send" in name for name in Settings().asgi_extensions)
 
 
 def test_refuses_a_worker_that_may_hold_no_connection():

@@ -26,12 +26,16 @@ def admit(runtime: Runtime, peer: Peer, record: Record | None, head: RequestHead
     """
     template = peer.template
     if template is None:
-        template = peer.template = scope_template(peer.client, peer.server, peer.scheme, runtime.settings.root_path)
+        template = peer.template = scope_template(
+            peer.client, peer.server, peer.scheme, runtime.settings.root_path, runtime.announced
+        )
     forwarded: Forwarded | None = None
     if peer.is_trusted or head.has_underscore_name:
         forwarded = _ask_proxy(runtime, peer, head)
         if forwarded is not None:
-            template = scope_template(forwarded.client, forwarded.server, forwarded.scheme, forwarded.root_path)
+            template = scope_template(
+                forwarded.client, forwarded.server, forwarded.scheme, forwarded.root_path, runtime.announced
+            )
     if head.upgrade == b"websocket":
         scope = websocket_scope(head, template, runtime.state, peer.tls)
     else:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gasgi._accel import RequestHead
 from gasgi.errors import comes_from_departure
+from gasgi.quoting import quote
 from gasgi.serving.runtime import Runtime
 
 __all__ = ["AppTask"]
@@ -116,7 +117,7 @@ class AppTask:
 
     def describe(self) -> str:
         """Name the request in a log line."""
-        return f"{self._head.method} {self._head.path}"
+        return quote(f"{self._head.method} {self._head.path}")
 
     async def run(self) -> None:
         """Run the app; log what goes wrong in it."""

@@ -15,7 +15,11 @@ SPEC_VERSION = "2.5"
 
 
 def scope_template(
-    client: tuple[str, int] | None, server: tuple[str, int | None] | None, scheme: str, root_path: str
+    client: tuple[str, int] | None,
+    server: tuple[str, int | None] | None,
+    scheme: str,
+    root_path: str,
+    announced: tuple[tuple[str, ...], ...],
 ) -> dict[str, Any]:
     """Make what the scopes of one connection have in common; copied for each request, so immutable values only.
 
@@ -35,7 +39,7 @@ def scope_template(
         "client": client,
         "server": server,
         "state": None,
-        "extensions": None,
+        "extensions": announced,
     }
 
 
@@ -52,13 +56,11 @@ def http_scope(
     scope["raw_path"] = head.raw_path
     scope["query_string"] = head.query_string
     scope["headers"] = head.headers
-    extensions: dict[str, Any] = {
-        "http.response.pathsend": {},
-        "http.response.zerocopysend": {},
-        "http.response.early_hint": {},
-    }
-    if head.accepts_trailers:
-        extensions["http.response.trailers"] = {}
+    extensions: dict[str, Any] = {}
+    announced: tuple[tuple[str, ...], ...] = template["extensions"]
+    names = announced[1] if head.accepts_trailers else announced[0]
+    for name in names:
+        extensions[name] = {}
     if tls is not None:
         extensions["tls"] = _own(tls)
     scope["extensions"] = extensions
@@ -81,7 +83,7 @@ def websocket_scope(
     scope["type"] = "websocket"
     scope["scheme"] = "wss" if scope["scheme"] in ("https", "wss") else "ws"
     scope["subprotocols"] = []
-    extensions: dict[str, Any] = {"websocket.http.response": {}}
+    extensions: dict[str, Any] = {name: {} for name in template["extensions"][2]}
     if tls is not None:
         extensions["tls"] = _own(tls)
     scope["extensions"] = extensions

@@ -17,6 +17,7 @@ from gasgi.asgi.awaitables import DONE, Failed
 from gasgi.asgi.stream import HttpStream
 from gasgi.close_codes import ABNORMAL, is_sendable
 from gasgi.errors import ASGIMisuse, ClientDisconnected
+from gasgi.quoting import quote
 from gasgi.serving.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class WebSocketSession(AppTask):
     # AppTask
 
     def describe(self) -> str:
-        return f"WebSocket {self._head.path}"
+        return quote(f"WebSocket {self._head.path}")
 
     def app_returned(self) -> None:
         if self._state == OPEN:

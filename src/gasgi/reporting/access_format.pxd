@@ -1,9 +1,7 @@
 cimport cython
 
+from gasgi.quoting cimport quote
 from gasgi.reporting.gunicorn_view cimport RequestView, ResponseView, to_text
-
-cdef str _quote(str text)
-cdef str _quote_safely(str text)
 
 # Called through Python, but with typed parameters their attributes are C fields.
 cpdef _dash(RequestView request, ResponseView response)
@@ -27,6 +25,7 @@ cpdef _process(RequestView request, ResponseView response)
 
 cdef class AccessFormat:
     cdef public str time_text
+    cdef object _table
     cdef str _template
     cdef list _pieces
     cdef bint _is_plain

@@ -1,8 +1,8 @@
 """Turn gunicorn's ``access_log_format`` into lines, read once and filled in for every answer.
 
-The output is gunicorn's, byte for byte, but for two things: control characters in the two atoms a client can smuggle a
-line break into (the user name and the decoded path) are escaped as in Python, and a duration of more than a day is
-written whole. No logging and no I/O.
+The output is gunicorn's, byte for byte, but for two things: backslashes and what does not print are escaped in all that
+a client wrote (gunicorn escapes the double quote alone), and a duration of more than a day is written whole. No logging
+and no I/O.
 """
 
 from __future__ import annotations
@@ -11,24 +11,28 @@ import base64
 import binascii
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from gasgi.quoting import quote
 from gasgi.reporting.gunicorn_view import RequestView, ResponseView, to_text
 
-__all__ = ["AccessFormat"]
+__all__ = ["AccessFormat", "Atom"]
 
 Atom = Callable[[RequestView, ResponseView], object]
 
 _CONVERSION = re.compile(r"%%|%\(([^()]*)\)(s?)|%")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class AccessFormat:
     """A parsed format; ``time_text`` is the text of ``%(t)s``, kept by the owner."""
 
-    def __init__(self, text: str) -> None:
-        """Parse ``text``; raise ValueError for one that only ``text % atoms`` can fill in."""
+    def __init__(self, text: str, table: Mapping[str, Atom] | None = None) -> None:
+        """Parse ``text``; raise ValueError for one that only ``text % atoms`` can fill in.
+
+        ``table`` has the atoms that ``text`` may name, gunicorn's where there is none.
+        """
         self.time_text = ""
+        self._table = _ATOMS if table is None else table
         self._template = ""
         self._pieces = [""]  # what stands around the atoms
         self._is_plain = True  # nothing but %s: joining takes half the time of filling in a template
@@ -65,8 +69,8 @@ class AccessFormat:
     def _find_atom(self, name: str) -> Atom:
         if name == "t":
             return self._time
-        if name in _ATOMS:
-            return _ATOMS[name]
+        if name in self._table:
+            return self._table[name]
         if name.startswith("{") and name[-2:-1] == "}":
             name = name.lower()
             key = name[1:-2]
@@ -94,7 +98,7 @@ class RequestField:
             for name, value in request.head.headers:
                 if name == self.name:
                     found = value
-        return "-" if found is None else _quote(to_text(found))
+        return "-" if found is None else quote(to_text(found))
 
 
 class ResponseField:
@@ -108,7 +112,7 @@ class ResponseField:
         for name, value in response.fields:
             if name == self.name or name.lower() == self.name:
                 found = value
-        return "-" if found is None else _quote(to_text(found))
+        return "-" if found is None else quote(to_text(found))
 
 
 class EnvironVariable:
@@ -122,20 +126,7 @@ class EnvironVariable:
         for name, value in request.environ.items():
             if name.lower() == self.name:
                 found = value
-        if not isinstance(found, str):
-            return found
-        return _quote_safely(found) if self.name == "path_info" else _quote(found)
-
-
-def _quote(text: str) -> str:
-    return text.replace('"', '\\"') if '"' in text else text
-
-
-def _quote_safely(text: str) -> str:
-    # Percent-decoding and base64 let a client put a line break here, and with it a line of its own into the log.
-    if not text.isprintable():
-        text = _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
-    return _quote(text)
+        return quote(found) if isinstance(found, str) else found
 
 
 def _dash(request: RequestView, response: ResponseView) -> str:
@@ -158,14 +149,14 @@ def _user(request: RequestView, response: ResponseView) -> str:
         user = base64.b64decode(parts[1].strip().encode("utf-8")).split(b":", 1)[0].decode("utf-8")
     except (binascii.Error, UnicodeDecodeError):
         return "-"
-    return _quote_safely(user) or "-"
+    return quote(user) or "-"
 
 
 def _request_line(request: RequestView, response: ResponseView) -> str:
     head = request.head
     if head is None:
         return "- - -"
-    return _quote(f"{head.method} {to_text(head.target)} HTTP/{head.http_version}")
+    return quote(f"{head.method} {to_text(head.target)} HTTP/{head.http_version}")
 
 
 def _status(request: RequestView, response: ResponseView) -> str:
@@ -173,15 +164,15 @@ def _status(request: RequestView, response: ResponseView) -> str:
 
 
 def _method(request: RequestView, response: ResponseView) -> str:
-    return _quote(request.method)
+    return quote(request.method)
 
 
 def _path(request: RequestView, response: ResponseView) -> str:
-    return "-" if request.head is None else _quote_safely(request.head.path)
+    return "-" if request.head is None else quote(request.head.path)
 
 
 def _query(request: RequestView, response: ResponseView) -> str:
-    return _quote(request.query)
+    return quote(request.query)
 
 
 def _protocol(request: RequestView, response: ResponseView) -> str:
@@ -198,12 +189,12 @@ def _sent(request: RequestView, response: ResponseView) -> int:
 
 def _referer(request: RequestView, response: ResponseView) -> str:
     text = request.find_field(b"referer")
-    return "-" if text is None else _quote(text)
+    return "-" if text is None else quote(text)
 
 
 def _user_agent(request: RequestView, response: ResponseView) -> str:
     text = request.find_field(b"user-agent")
-    return "-" if text is None else _quote(text)
+    return "-" if text is None else quote(text)
 
 
 def _microseconds(request: RequestView, response: ResponseView) -> int:

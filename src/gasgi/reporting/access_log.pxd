@@ -7,6 +7,8 @@ cdef class AccessLog:
     cdef object _logger
     cdef long long _second
     cdef int _way
+    cdef bint _is_exact
+    cdef bint _is_json
     cdef object _handler
     cdef object _formatter
     cdef AccessFormat _format
@@ -16,4 +18,5 @@ cdef class AccessLog:
     cdef int _find_way(self) except -1
     cdef bint _is_still_direct(self) except -1
     cdef _write_direct(self, str line)
+    cdef _write_exactly(self, RequestView request, ResponseView response)
     cdef _make_record(self, str line)

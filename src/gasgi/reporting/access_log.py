@@ -3,6 +3,7 @@
 Three ways, chosen by looking at the logger and looked at again every second: *direct* writes the line to the stream of
 the one plain handler; *record* hands a ready line to ``Logger.handle``; *exact* lets gunicorn's own ``Logger.access``
 do it, for formatters, filters and handlers that may look at more than the message (JSON formatters read ``args``).
+Lines of JSON (``gasgi_access_log_json``) take the same ways; the exact one then gives the atoms beside the ready line.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import logging
 import logging.handlers
 import re
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from gasgi.quoting import quote
 from gasgi.reporting.access_format import AccessFormat
+from gasgi.reporting.access_json import json_format
 from gasgi.reporting.gunicorn_view import RequestView, ResponseView
 
-__all__ = ["AccessLog"]
+__all__ = ["AccessLog", "QuotedAtoms"]
 
 EXACT, RECORD, DIRECT = 0, 1, 2
 INFO = logging.INFO
@@ -35,12 +39,23 @@ _KNOWN_HANDLERS = (
 _RECORD_DETAILS = re.compile(r"\b(?:args|msg|pathname|filename|module|lineno|funcName|stack_info|exc_info|taskName)\b")
 
 
+class QuotedAtoms(dict[str, object]):
+    """What gunicorn's SafeAtoms is to a format, with all quoted that a client may have written."""
+
+    def __init__(self, atoms: Mapping[str, object]) -> None:
+        super().__init__((name, quote(value) if isinstance(value, str) else value) for name, value in atoms.items())
+
+    def __missing__(self, name: str) -> object:
+        return self.get(name.lower(), "-") if name.startswith("{") else "-"
+
+
 class AccessLog:
     """The access log of one worker; ``log`` is gunicorn's logger, its ``access`` not overridden."""
 
-    def __init__(self, log: Any, format_text: str, is_exact: bool = False) -> None:
+    def __init__(self, log: Any, format_text: str, is_exact: bool = False, is_json: bool = False) -> None:
         """``is_exact``: the logger's class makes its atoms itself, so always go through it."""
         self._log = log
+        self._is_json = is_json
         self._access = _find_access(type(log))
         self._logger: logging.Logger = log.access_log
         self._second = 0
@@ -49,10 +64,13 @@ class AccessLog:
         self._handler: Any = None
         self._formatter: Any = None
         self._format: AccessFormat | None
+        self._is_exact = is_exact
         try:
-            self._format = None if is_exact else AccessFormat(format_text)
+            self._format = json_format() if is_json else AccessFormat(format_text)
         except ValueError:
             self._format = None
+        if _is_gunicorns_wrapper(type(log)):
+            log.atoms_wrapper_class = QuotedAtoms
 
     @property
     def way(self) -> str:
@@ -71,15 +89,19 @@ class AccessLog:
         elif not self._logger.isEnabledFor(logging.INFO):
             return
         elif self._way == EXACT or self._format is None:
-            self._access(self._log, response, request, request.environ, timedelta(seconds=response.duration_s))
+            self._write_exactly(request, response)
         else:
             self._logger.handle(self._make_record(self._format.render(request, response)))
 
     def _start_second(self, second: int) -> None:
         self._second = second
-        if self._format is not None:
+        if self._format is None:
+            return
+        if self._is_json:
+            self._format.time_text = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
+        else:
             self._format.time_text = time.strftime("[%d/%b/%Y:%H:%M:%S %z]")
-            self._way = self._find_way()
+        self._way = EXACT if self._is_exact else self._find_way()
 
     def _find_way(self) -> int:
         """Look at the logger as it is now."""
@@ -130,6 +152,16 @@ class AccessLog:
             except Exception:
                 handler.handleError(self._make_record(line))
 
+    def _write_exactly(self, request: RequestView, response: ResponseView) -> None:
+        log = self._log
+        duration = timedelta(seconds=response.duration_s)
+        if not self._is_json or self._format is None:
+            self._access(log, response, request, request.environ, duration)
+            return
+        atoms = log.atoms_wrapper_class(log.atoms(response, request, request.environ, duration))
+        # Handlers fill the atoms into the message, which is ready.
+        self._logger.info(self._format.render(request, response).replace("%", "%%"), atoms)
+
     def _make_record(self, line: str) -> logging.LogRecord:
         # Without Logger.info: it would look for the caller, 2 µs for a line that nobody prints.
         return self._logger.makeRecord(self._logger.name, logging.INFO, __file__, 0, line, (), None)
@@ -141,6 +173,11 @@ def _find_access(logger_class: type) -> Any:
         if parent.__module__ == "gunicorn.glogging" and parent.__name__ == "Logger":
             return vars(parent)["access"]
     raise TypeError(f"{logger_class!r} is no logger of gunicorn's")
+
+
+def _is_gunicorns_wrapper(logger_class: type) -> bool:
+    wrapper = getattr(logger_class, "atoms_wrapper_class", None)
+    return getattr(wrapper, "__module__", None) == "gunicorn.glogging"
 
 
 def _reads_message_only(handler: logging.Handler) -> bool:

@@ -10,6 +10,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from gasgi.quoting import quote
 from gasgi.reporting.access_log import AccessLog
 from gasgi.reporting.gunicorn_view import RequestView, ResponseView
 from gasgi.reporting.statsd import RequestMetrics
@@ -82,25 +83,35 @@ class Observer:
                 self._log.exception("Exception in the post_request hook")
 
 
-def make_observer(worker: Any, cfg: Any, log: Any) -> Observer | None:
-    """Return the observer ``cfg`` and ``log`` call for, None when nothing listens. Call it in the worker process."""
+def make_observer(worker: Any, cfg: Any, log: Any, is_json: bool = False) -> Observer | None:
+    """Return the observer ``cfg`` and ``log`` call for, None when nothing listens. Call it in the worker process.
+
+    ``is_json``: lines of the access log are JSON.
+    """
     access = getattr(type(log), "access", None)
     is_statsd = _is_gunicorns(access, "gunicorn.instrument.statsd", "Statsd.access")
     access_log = None
     if is_statsd or _is_gunicorns(access, "gunicorn.glogging", "Logger.access"):
         if _wants_access_log(cfg):
-            access_log = AccessLog(log, cfg.access_log_format, is_exact=not _has_gunicorns_atoms(type(log)))
+            is_exact = not _has_gunicorns_atoms(type(log))
+            access_log = AccessLog(log, cfg.access_log_format, is_exact=is_exact, is_json=is_json)
         access = None
     elif access is not None:
         access = log.access
+        if is_json:
+            log.warning("gasgi_access_log_json has no effect: logger_class = %s writes lines of its own", type(log))
     metrics = RequestMetrics(log) if is_statsd else None
     pre_request = _own_hook(cfg, "pre_request")
     if pre_request is None and log.error_log.isEnabledFor(logging.DEBUG):
-        pre_request = cfg.pre_request  # gunicorn's default logs the request, at this level only
+        pre_request = _log_request  # at this level gunicorn's default does the same, and leaves the path as it came
     post_request = _own_hook(cfg, "post_request")
     if access_log is None and metrics is None and access is None and pre_request is None and post_request is None:
         return None
     return Observer(worker, log, access_log, metrics, access, pre_request, post_request)
+
+
+def _log_request(worker: Any, request: RequestView) -> None:
+    worker.log.debug("%s %s", quote(request.method), quote(request.path))
 
 
 def _is_gunicorns(function: object, module: str, name: str) -> bool:

@@ -15,6 +15,7 @@ cdef class Runtime:
     cdef public ProxyPolicy proxy
     cdef public object head_limits
     cdef public object tls_info
+    cdef public tuple announced
     cdef public double keep_alive_s
     cdef public Py_ssize_t limit_concurrency
     cdef public dict state

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gasgi._accel import HeadLimits
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gasgi.settings import Settings
     from gasgi.types import ASGIApp
 
-__all__ = ["Connection", "Conversation", "Log", "Runtime"]
+__all__ = ["Connection", "Conversation", "Log", "Runtime", "announce"]
 
 HAS_TASK_CONTEXT = sys.version_info >= (3, 11)
 TASK_NAME = "gasgi-request"
@@ -27,6 +27,16 @@ Task = asyncio.Task
 
 def _nothing() -> None:
     pass
+
+
+def announce(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Sort the extensions once for all scopes: of HTTP, of HTTP to a client that takes trailers, of a WebSocket.
+
+    "tls" is in none of them: it has a value, which each connection has or has not.
+    """
+    http = tuple(name for name in names if name.startswith("http."))
+    websocket = tuple(name for name in names if name.startswith("websocket."))
+    return tuple(name for name in http if name != "http.response.trailers"), http, websocket
 
 
 class Connection(Protocol):
@@ -94,6 +104,7 @@ class Runtime:
         self.tls_info: Callable[[Any], dict[str, Any]] | None = (
             None  # from a transport's ssl_object to the ASGI extension
         )
+        self.announced = announce(settings.asgi_extensions)
         self.keep_alive_s = settings.keep_alive_s
         self.limit_concurrency = settings.limit_concurrency
         # None when the lifespan is off or the app does not take part: the scope then has no "state".

@@ -63,9 +63,10 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         """Stop the boot at a setting that cannot be honoured; called once, in the master."""
         config_module = find_config_module(cfg, sys.modules)
         try:
-            ProxyPolicy(Settings.load(cfg, config_module, os.environ))
+            settings = Settings.load(cfg, config_module, os.environ)
+            ProxyPolicy(settings)
             cls._warn(log, check_gunicorn_settings(cfg, config_module))
-            loops.check_loop(getattr(cfg, "asgi_loop", "auto"))
+            loops.check_loop(settings.asgi_loop)
             make_ssl_context(cfg)
         except SettingError as exc:
             # gunicorn prints a RuntimeError as "Error: …" and exits.
@@ -108,7 +109,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             self.log.error("%s", exc)
             raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
         raise_collector_threshold(self.settings)
-        self.loop = loops.new_loop(getattr(self.cfg, "asgi_loop", "auto"))
+        self.loop = loops.new_loop(self.settings.asgi_loop)
         asyncio.set_event_loop(self.loop)
         loops.log_loop_errors(self.loop, self.log)
         # Like the key, what it reads may be readable by root alone.
@@ -270,12 +271,14 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             self._on_term()
 
     def _make_runtime(self) -> Runtime:
-        runtime = Runtime(self.loop, self.asgi, self.settings, self.log, make_observer(self, self.cfg, self.log))
+        observer = make_observer(self, self.cfg, self.log, self.settings.access_log_json)
+        runtime = Runtime(self.loop, self.asgi, self.settings, self.log, observer)
         runtime.proxy = ProxyPolicy(self.settings)
         runtime.on_quota = self._on_quota
         if self.settings.max_requests:
             runtime.max_requests = self.max_requests  # with its jitter
-        runtime.tls_info = self._tls_info
+        if "tls" in self.settings.asgi_extensions:
+            runtime.tls_info = self._tls_info
         return runtime
 
     def _make_tls_info(self) -> TlsInfo | None:
@@ -300,7 +303,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     async def _start_lifespan(self, runtime: Runtime) -> Lifespan | None:
         """Run the app's startup, however long it takes; a signal to stop ends it."""
-        mode = getattr(self.cfg, "asgi_lifespan", "auto")
+        mode = self.settings.asgi_lifespan
         if mode == "off":
             return None
         lifespan = Lifespan(self.asgi, self.log, mode)

@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
+from typing import TextIO
 
 __all__ = ["ThreadStacks", "format_stacks"]
 
@@ -70,7 +71,7 @@ def _duplicate_descriptor(logger: logging.Logger) -> int | None:
     return None
 
 
-def _handlers(logger: logging.Logger) -> Iterator[logging.StreamHandler[object]]:
+def _handlers(logger: logging.Logger) -> Iterator[logging.StreamHandler[TextIO]]:
     """Those that a line reaches, as logging.Logger.callHandlers finds them."""
     at: logging.Logger | None = logger
     while at is not None:
