@@ -9,6 +9,7 @@ import argparse
 import sys
 
 from gasgi.build_info import report
+from gasgi.console import reader_may_leave
 from gasgi.errors import SettingError
 
 __all__ = ["main"]
@@ -40,4 +41,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with reader_may_leave():
+        sys.exit(main())

@@ -36,7 +36,7 @@ from gasgi.proxy import ProxyPolicy
 from gasgi.runtime import Runtime
 from gasgi.server import Server
 from gasgi.settings import Settings, find_config_module
-from gasgi.statsd import make_gauges
+from gasgi.statsd import guard_statsd, make_gauges
 from gasgi.thread_stacks import format_stacks, write_stacks_on_abort
 from gasgi.tls_info import TlsInfo
 
@@ -83,6 +83,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.alive: bool
+        guard_statsd(self.log)  # the master's, and by that the worker's
         self._refusal: SettingError | None = None
         config_module = find_config_module(self.cfg, sys.modules)
         try:
