@@ -208,7 +208,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             if exc.filename is not None:
                 self.reloader.add_extra_file(exc.filename)
             self.wsgi = failed_app("".join(traceback.format_exception(exc)))
-        self.asgi = single_callable(self.wsgi)
+        try:
+            self.asgi = single_callable(self.wsgi)
+        except SettingError as exc:
+            self.log.error("%s", exc)
+            raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
 
     def run(self) -> None:
         """Serve until told to stop; raise SystemExit when the worker could not start."""
