@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from gasgi.console import reader_may_leave
 from gasgi.errors import SettingError
 from gasgi.worker.build_info import report
 
@@ -40,4 +41,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with reader_may_leave():
+        sys.exit(main())

@@ -17,6 +17,7 @@ from gunicorn.app.base import Application
 from gunicorn.app.wsgiapp import WSGIApplication
 
 from gasgi import __version__
+from gasgi.console import reader_may_leave
 from gasgi.settings import OWN_SETTINGS, Setting, find_config_module, render_settings, whole_number
 
 __all__ = ["main", "read_configuration", "register_settings", "show_settings"]
@@ -28,11 +29,12 @@ METAVARS = {bool: "BOOL", int: "INT", float: "NUMBER", str: "STRING", tuple: "LI
 
 def main() -> None:
     """Run the command; does not return while gunicorn serves."""
-    if sys.argv[1:] in (["-v"], ["--version"]):
-        print(f"gasgi {__version__} on gunicorn {gunicorn.__version__}")
-        return
-    register_settings()
-    GasgiApplication(USAGE, prog="gasgi").run()
+    with reader_may_leave():
+        if sys.argv[1:] in (["-v"], ["--version"]):
+            print(f"gasgi {__version__} on gunicorn {gunicorn.__version__}")
+            return
+        register_settings()
+        GasgiApplication(USAGE, prog="gasgi").run()
 
 
 def register_settings() -> None:

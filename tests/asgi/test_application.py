@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gasgi.asgi.asgi2 import single_callable
-from gasgi.errors import ASGIMisuse, ClientDisconnected
+from gasgi.errors import ASGIMisuse, ClientDisconnected, SettingError
 from gasgi.settings import EXTENSIONS, Settings
 from tests.support.http_rig import GET, HttpRig, read_response
 from tests.support.websocket_rig import WebSocketRig
@@ -248,6 +248,28 @@ def test_a13_extensions_are_announced_where_they_work() -> None:
     with HttpRig() as rig:
         rig.ask()
         assert rig.call.scope["extensions"] == {"http.response.early_hint": {}}
+
+
+class Flask:
+    """As Flask, Django's WSGIHandler, Falcon and Bottle are called."""
+
+    def __call__(self, environ: Any, start_response: Any) -> Any: ...
+
+
+def wsgi(environ: Any, start_response: Any) -> Any: ...
+
+
+@pytest.mark.parametrize(("app", "name"), [(Flask(), "Flask"), (wsgi, "wsgi"), (Flask().__call__, "Flask.__call__")])
+def test_a14_a_wsgi_application_is_told_as_such(app: Any, name: str) -> None:
+    with pytest.raises(SettingError, match=f"this is a WSGI application: {name} takes two arguments"):
+        single_callable(app)
+
+
+@pytest.mark.parametrize(
+    "app", [lambda *args: None, lambda scope, receive, send=None: None, lambda scope, more=0: None]
+)
+def test_a14_what_may_be_asgi_is_left_alone(app: Any) -> None:
+    single_callable(app)
 
 
 FILES = ("http.response.pathsend", "http.response.zerocopysend")

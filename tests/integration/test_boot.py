@@ -49,6 +49,15 @@ def test_a_startup_that_exits_stops_gunicorn(start, tmp_path):
     assert server.log.count("Booting worker") == 1
 
 
+def test_a_wsgi_application_stops_the_boot_and_is_told_as_such(start, tmp_path):
+    (tmp_path / "flasks.py").write_text("def app(environ, start_response): ...\n")
+    server = start("flasks:app", "--pythonpath", str(tmp_path), workers=0)
+    assert server.wait() == 3
+    assert "[ERROR] this is a WSGI application: app takes two arguments" in server.log
+    assert server.log.count("Booting worker") == 1
+    assert "Traceback" not in server.log
+
+
 def test_the_heart_beats_during_a_startup_longer_than_the_timeout(start):
     server = start(APP, "--timeout", "2", environ={"STARTUP_S": "5"})
     assert b"200 OK" in get(server.address)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import socket
 import ssl
+import struct
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,66 @@ def test_plaintext_on_the_tls_port_is_neither_answered_nor_a_traceback(start, ce
     log = server.stop()
     assert log.count("No connection with") == 1
     assert "Traceback" not in log
+
+
+def tcp_check(address, context):
+    socket.create_connection(address).close()
+
+
+def tcp_check_with_reset(address, context):
+    with socket.create_connection(address) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def shut_at_once(address, context):
+    with socket.create_connection(address) as client:
+        client.shutdown(socket.SHUT_WR)
+        client.settimeout(60)
+        while client.recv(65536):
+            pass
+
+
+def plain_request(address, context):
+    with socket.create_connection(address) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        client.settimeout(60)
+        with contextlib.suppress(ConnectionError):
+            client.recv(65536)
+
+
+def garbage(address, context):
+    with socket.create_connection(address) as client:
+        client.sendall(bytes(range(256)) * 8)
+
+
+def half_a_hello(address, context):
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing, server_hostname="localhost").do_handshake()
+    with socket.create_connection(address) as client:
+        client.sendall(outgoing.read()[:100])
+
+
+def certificate_rejected(address, context):
+    with socket.create_connection(address) as client, contextlib.suppress(ssl.SSLError, ConnectionError):
+        ssl.create_default_context().wrap_socket(client, server_hostname="localhost")
+
+
+@pytest.mark.parametrize("aiofastnet", [True, False], ids=["aiofastnet", "own-transports"])
+def test_a_connection_that_ends_in_the_handshake_is_one_line(start, certificates, loop, aiofastnet):
+    config = "" if aiofastnet else WITHOUT_AIOFASTNET
+    server = start(APP, *tls(certificates), loop=loop, config=config)
+    context = certificates.client_context()
+    ends = (tcp_check, tcp_check_with_reset, shut_at_once, plain_request, garbage, half_a_hello, certificate_rejected)
+    for number, end in enumerate(ends, 1):
+        end(server.address, context)
+        server.wait_for(r"\[INFO\] No connection with 127\.0\.0\.1: ", number)
+    # Whatever else was to be said of them has been said once a client behind them is through.
+    assert b"200 OK" in get(server.address, context)[0]
+    log = server.stop()
+    lines = re.findall(r"(?m)^.*(?:ERROR|WARNING|Traceback|NoneType|handshake|broke|No connection).*$", log)
+    assert len(lines) == len(ends), "\n".join(lines)
+    assert all("[INFO] No connection with 127.0.0.1: " in line for line in lines)
 
 
 def test_alpn_chooses_http_1_1(start, certificates):

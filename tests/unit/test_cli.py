@@ -31,14 +31,23 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
-def run(command: list[str], directory: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(
+    command: list[str], directory: Path, *, stdout: int = subprocess.PIPE, **variables: str
+) -> subprocess.CompletedProcess[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("GASGI_", "GUNICORN_"))}
     if "GASGI_EXTENSIONS" in os.environ:
         environ["GASGI_EXTENSIONS"] = os.environ["GASGI_EXTENSIONS"]
     # The tests' own way to gasgi must survive the change of directory.
     environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
     return subprocess.run(
-        command, cwd=directory, env={**environ, **variables}, capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=directory,
+        env={**environ, **variables},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -165,6 +174,28 @@ def test_version_names_both(directory):
 
     shown = run([*COMMAND, "--version"], directory).stdout
     assert shown == f"gasgi {gasgi.__version__} on gunicorn {gunicorn.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [sys.executable, "-m", "gasgi"],
+        [sys.executable, "-m", "gasgi", "--help"],
+        [sys.executable, "-m", "gasgi", "--settings"],
+        [*COMMAND, "--version"],
+        [*COMMAND, "--help"],
+        [*COMMAND, "--print-config", "main:app"],
+    ],
+    ids=["report", "report-help", "settings", "version", "help", "print-config"],
+)
+def test_a_reader_that_leaves_gets_no_traceback(directory, command):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = run(command, directory, stdout=writer)
+    os.close(writer)
+    # argparse passes over an error of its own writing; what Python holds back (without PYTHONUNBUFFERED) is ours.
+    assert done.returncode in ((0, 141) if "--help" in command else (141,))
+    assert done.stderr == ""
 
 
 def test_check_config_passes_what_would_serve(directory, certificates):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from gunicorn.instrument.statsd import Statsd
 
 from gasgi.proxy.protocol import ProxyInfo
 from gasgi.reporting.observer import Observer, make_observer
-from gasgi.reporting.statsd import make_gauges
+from gasgi.reporting.statsd import QuietSocket, guard_statsd, make_gauges
 from tests.support.fake_head import FakeHead
 from tests.support.fakes import RecordingLog
 
@@ -233,3 +234,63 @@ def test_json_is_missed_where_the_users_logger_class_writes_the_lines():
     make_observer(None, cfg, log, is_json=True)
     (line,) = heard
     assert line.startswith("gasgi_access_log_json has no effect: logger_class")
+
+
+def test_metrics_that_nobody_takes_are_one_line_a_minute():
+    now = [1000.0]
+    log = RecordingLog()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = nobody.getsockname()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connected:
+        connected.connect(address)
+        quiet = QuietSocket(connected, log, lambda: now[0])
+        for second in range(61):
+            now[0] = 1000.0 + second
+            for _ in range(4):  # every other is refused: that is when the kernel tells of the one before
+                quiet.send(b"m")
+    assert len(log.lines) == 2
+    assert all(level == "warning" for level, _ in log.lines)
+    assert log.lines[0][1] == "Metrics do not reach statsd (--statsd-host), 1 lost: Connection refused"
+    assert log.lines[1][1].startswith("Metrics do not reach statsd (--statsd-host), 12")
+
+
+def test_a_statsd_that_does_not_read_its_unix_socket_blocks_nobody(tmp_path):
+    log = RecordingLog()
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as lazy,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock,
+    ):
+        lazy.bind(str(tmp_path / "s"))
+        sock.connect(str(tmp_path / "s"))
+        quiet = QuietSocket(sock, log)
+        for _ in range(5000):
+            quiet.send(b"m" * 100)
+    assert len(log.lines) == 1
+
+
+def test_the_socket_of_a_statsd_logger_is_guarded_once_and_others_are_left_alone():
+    cfg = config(statsd_host="127.0.0.1:1")
+    log = Statsd(cfg)
+    guard_statsd(log)
+    guarded = log.sock
+    guard_statsd(log)
+    assert isinstance(guarded, QuietSocket)
+    assert log.sock is guarded
+    heard: list[str] = []
+    log.error_log.handlers[:] = [_Hearing(heard)]
+    for _ in range(50):
+        log.warning("said")
+        log.increment("a", 1)
+    assert len([line for line in heard if line != "said"]) == 1
+    guard_statsd(Logger(config()))
+
+
+class _Hearing(logging.Handler):
+    def __init__(self, heard: list[str]) -> None:
+        super().__init__()
+        self.heard = heard
+
+    def emit(self, record: logging.LogRecord) -> None:
+        assert not record.exc_info
+        self.heard.append(record.getMessage())

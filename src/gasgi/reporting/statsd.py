@@ -1,14 +1,50 @@
 """Send gunicorn's request metrics and gasgi's gauges through a logger that speaks statsd.
 
-The logger owns prefix, tags and socket; its ``timer``, ``increment`` and ``gauge`` swallow and log what fails.
+The logger owns prefix, tags and socket; its ``timer``, ``increment`` and ``gauge`` swallow what fails. For each
+datagram that does it would log a traceback, three a request, so its socket is kept behind one that fails in silence.
 """
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["RequestMetrics", "make_gauges"]
+__all__ = ["QuietSocket", "RequestMetrics", "guard_statsd", "make_gauges"]
+
+WARN_EVERY_S = 60.0
+
+
+class QuietSocket:
+    """What a statsd logger needs of its socket; says once a minute that datagrams are lost, and never waits."""
+
+    def __init__(self, connected: socket.socket, log: Any, clock: Callable[[], float] = time.monotonic) -> None:
+        self._send = connected.send
+        self._log = log
+        self._clock = clock
+        self._lost = 0
+        self._warned_at = -WARN_EVERY_S
+
+    def send(self, datagram: bytes) -> None:
+        """Send, or count what is lost."""
+        try:
+            # A full unix socket would block the event loop.
+            self._send(datagram, socket.MSG_DONTWAIT)
+        except OSError as exc:
+            self._lost += 1
+            now = self._clock()
+            if now - self._warned_at >= WARN_EVERY_S:
+                # Before the line: a warning is a metric too, and is lost as well.
+                self._warned_at, lost, self._lost = now, self._lost, 0
+                self._log.warning("Metrics do not reach statsd (--statsd-host), %d lost: %s", lost, exc.strerror or exc)
+
+
+def guard_statsd(log: Any) -> None:
+    """Keep the socket of a statsd logger behind a ``QuietSocket``; leave other loggers alone."""
+    connected = getattr(log, "sock", None)
+    if isinstance(connected, socket.socket) and hasattr(log, "increment"):
+        log.sock = QuietSocket(connected, log)
 
 
 class RequestMetrics:

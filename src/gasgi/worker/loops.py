@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["check_loop", "connector", "log_loop_errors", "loop_name", "new_loop"]
 
+# What transports report of a handshake; whoever waits for it gets the exception too, and has the line.
+FAILED_HANDSHAKE = "SSL handshake failed"
+
 
 def loop_name(setting: str) -> str:
     """Return "uvloop" or "asyncio" for ``--asgi-loop``; auto takes uvloop where it is installed."""
@@ -56,7 +59,11 @@ def log_loop_errors(loop: asyncio.AbstractEventLoop, log: Log) -> None:
 
     def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         exc = context.get("exception")
+        if isinstance(exc, type):
+            exc = exc()  # aiofastnet and asyncio name the class alone where the peer has left
         message = context.get("message") or "Unhandled exception in event loop"
+        if isinstance(exc, OSError) and message.startswith(FAILED_HANDSHAKE):
+            return
         if isinstance(exc, (OSError, asyncio.TimeoutError)) and ("transport" in context or "protocol" in context):
             log.info("A connection broke: %s: %s", message, exc or type(exc).__name__)
         else:

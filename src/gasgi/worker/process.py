@@ -29,7 +29,7 @@ from gasgi.errors import SettingError
 from gasgi.gunicorn_rules import check_gunicorn_settings
 from gasgi.proxy.policy import ProxyPolicy
 from gasgi.reporting.observer import make_observer
-from gasgi.reporting.statsd import make_gauges
+from gasgi.reporting.statsd import guard_statsd, make_gauges
 from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings, find_config_module
 from gasgi.worker import loops as loops
@@ -83,6 +83,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.alive: bool
+        guard_statsd(self.log)  # the master's, and by that the worker's
         self._refusal: SettingError | None = None
         config_module = find_config_module(self.cfg, sys.modules)
         try:
@@ -212,7 +213,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             if exc.filename is not None:
                 self.reloader.add_extra_file(exc.filename)
             self.wsgi = failed_app("".join(traceback.format_exception(exc)))
-        self.asgi = single_callable(self.wsgi)
+        try:
+            self.asgi = single_callable(self.wsgi)
+        except SettingError as exc:
+            self.log.error("%s", exc)
+            raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
         # The application may have set up logging anew, which closes the files it had (logging.config.dictConfig).
         self._stacks.follow()
 
