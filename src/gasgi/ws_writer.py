@@ -190,7 +190,7 @@ class WebSocketWriter(WebSocketStream):
                 self._tell_first(None)
                 return len(data) + _MESSAGE_BYTES
             self._slices = self._deflater.deflate_in_slices(data)
-        # Once begun it is sent, also when its send is cancelled, for what comes after it builds on it (RFC 7692, 7.2.1).
+        # Once begun it is sent, also when its send is cancelled: what comes after it builds on it (RFC 7692, 7.2.1).
         part = next(self._slices, None)
         if part is not None:
             self._parts.append(part)
