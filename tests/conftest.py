@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import socket
 
+import hypothesis
 import pytest
 
 from tests.support import programs
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -153,3 +153,15 @@ def test_a_client_may_be_lost_in_the_middle_of_a_flood() -> None:
         rig.lose()
         rig.settle()
         assert rig.hear() == disconnect(1006)
+
+
+def test_a_client_that_sends_a_few_frames_at_a_time_is_never_held_up() -> None:
+    with WebSocketRig() as rig:
+
+        async def run() -> None:
+            for number in range(2000):
+                rig.connection.data_received(client_frame(FIN | TEXT, b"%d" % number) + client_frame(FIN | PONG) * 3)
+                assert not rig.transport.is_reading_paused
+                assert (await rig.receive())["text"] == str(number)
+
+        rig.run(asyncio.wait_for(run(), 60))

@@ -12,6 +12,7 @@ cdef int _NO_STATUS
 cdef int _MAX_CONTROL_BYTES
 cdef int _INFLATE_SLACK
 cdef Py_ssize_t _FRAMES_PER_TURN
+cdef Py_ssize_t _FRAMES_PER_READ
 cdef Py_ssize_t _INFLATED_FRAME_BYTES
 
 @cython.final

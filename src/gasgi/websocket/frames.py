@@ -46,6 +46,8 @@ _INFLATE_SLACK = 1024
 # After so many frames the loop serves the others: 256 KiB may hold 43,000 of them, which say next to nothing. Less than
 # 0.1 ms compiled, 1 ms pure.
 _FRAMES_PER_TURN = 256
+# To read costs more than so many frames: a client that sends a few at a time is not held up for them.
+_FRAMES_PER_READ = 4
 # So much of an inflated message is as much work as a frame.
 _INFLATED_FRAME_BYTES = 512
 
@@ -72,7 +74,7 @@ class FrameDecoder:
 
         # Call advance() again in a later turn of the loop: it has done a turn's work, and there is more.
         self.needs_turn = False
-        self._turn_frames = 0  # since needs_turn was last set
+        self._turn_frames = 0  # since needs_turn was last set, beyond the few of each read
         self._is_inflating = False  # step by step: a message that makes a large one
 
         # Bytes not decoded yet
@@ -96,6 +98,7 @@ class FrameDecoder:
         """Add what arrived. Decodes nothing yet."""
         if self._is_finished:
             return
+        self._turn_frames = max(self._turn_frames - _FRAMES_PER_READ, 0)
         if self._position < len(self._data):
             data = self._data[self._position :] + data
         self._data = data
