@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 
 import pytest
 
@@ -30,6 +31,19 @@ def test_the_stack_of_a_blocked_loop_is_logged_and_the_worker_replaced(start, lo
     assert "worker_abort called" in log
     assert "exited with code 1" in log
     assert b"200 OK" in ask(server.address, "/").recv(65536)
+    server.stop()
+
+
+def test_a_short_timeout_leaves_a_healthy_worker_alone(start, loop):
+    server = start(APP, "--timeout", "1", loop=loop)
+    (worker,) = server.workers()
+    # Longer than the arbiter, which looks once a second, needs to miss a beat.
+    with ask(server.address, "/") as client:
+        client.recv(65536)
+        until = time.monotonic() + 4
+        wait_until(lambda: time.monotonic() > until or "WORKER TIMEOUT" in server.log, "four seconds")
+    assert "WORKER TIMEOUT" not in server.log
+    assert server.workers() == [worker]
     server.stop()
 
 

@@ -179,18 +179,38 @@ def test_preload_shares_the_import_and_each_worker_runs_its_lifespan(start, jour
     assert journal().count("shutdown") == 2
 
 
-def test_reload_shows_a_syntax_error_and_serves_again_once_it_is_fixed(start, tmp_path, loop):
+@pytest.mark.parametrize(
+    ("mistake", "shown"),
+    [
+        ("def broken(:\n", b"SyntaxError"),
+        ("undefined\n", b"NameError"),
+        ("import no_such_module\n", b"ModuleNotFoundError"),
+        ("application = 1\n", b"Failed to find attribute"),
+        ("import sys\nsys.exit('no database')\n", b"SystemExit: no database"),
+    ],
+)
+def test_reload_shows_why_the_application_does_not_load_and_serves_again_once_it_does(
+    start, tmp_path, loop, mistake, shown
+):
     source = tmp_path / "edited.py"
     good = "from tests.integration.apps import app\n"
     source.write_text(good)
     server = start("edited:app", "--reload", "--pythonpath", str(tmp_path), loop=loop)
     assert b"200 OK" in get(server.address)
-    edit_until(lambda: b"500 Internal" in get(server.address), source, "def broken(:\n")
-    page = get(server.address)
-    assert b"def broken(:" in page
-    assert b"SyntaxError" in page
+    edit_until(lambda: b"500 Internal" in get(server.address), source, mistake)
+    assert shown in get(server.address)
     edit_until(lambda: b"200 OK" in get(server.address), source, good)
     server.stop()
+
+
+@pytest.mark.parametrize("end", ["sys.exit('no database')", "sys.exit()", "raise KeyboardInterrupt"])
+def test_an_application_that_ends_its_own_import_stops_the_boot(start, tmp_path, end):
+    (tmp_path / "ending.py").write_text(f"import sys\n{end}\n")
+    server = start("ending:app", "--pythonpath", str(tmp_path), workers=0)
+    assert server.wait() == 3
+    assert server.log.count("Booting worker") == 1
+    assert "The application ended its own import: " in server.log
+    assert ("no database" in server.log) == ("no database" in end)
 
 
 def test_reload_does_not_wait_for_open_streams(start, tmp_path, journal):

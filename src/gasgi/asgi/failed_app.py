@@ -1,4 +1,4 @@
-"""What ``--reload`` serves instead of an application that does not compile: the error, on every path."""
+"""What ``--reload`` serves instead of an application that does not load: the error, on every path."""
 
 from __future__ import annotations
 

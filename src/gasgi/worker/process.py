@@ -50,6 +50,8 @@ EXIT_S = (0.05, 0.5)  # for the process to end
 QUICK_DRAIN_S = 0.5
 QUICK_STOP_S = 5.0
 QUICKER_STOP_S = 1.7
+BEAT_S = 1.0  # between two heartbeats, at the most
+BEATS_PER_TIMEOUT = 4
 LAST_HEARTBEAT = 0.8  # of gunicorn's timeout, for the end of the process behind the last heartbeat
 
 
@@ -206,13 +208,20 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         """Load the ASGI application; gunicorn calls it so."""
         try:
             self.wsgi = self.app.wsgi()
-        except SyntaxError as exc:
-            if self.reloader is None:
+        except BaseException as exc:
+            if not self.alive:
+                raise  # told to stop meanwhile
+            if self.reloader is not None:
+                self.log.exception("The application does not load; it is loaded again once a file of it has changed")
+                for filename in _files_of(exc):
+                    self.reloader.add_extra_file(filename)
+                self.wsgi = failed_app("".join(traceback.format_exception(exc)))
+            elif isinstance(exc, (SystemExit, KeyboardInterrupt)):
+                # Let through, gunicorn would start the worker anew for ever.
+                self.log.error("The application ended its own import: %s", _describe_exit(exc))
+                raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
+            else:
                 raise
-            self.log.exception("The application does not compile; it is loaded again once the file has changed")
-            if exc.filename is not None:
-                self.reloader.add_extra_file(exc.filename)
-            self.wsgi = failed_app("".join(traceback.format_exception(exc)))
         try:
             self.asgi = single_callable(self.wsgi)
         except SettingError as exc:
@@ -242,6 +251,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             server = self._make_server(runtime)
             self._health = Health(runtime, make_gauges(self.log))
             server.start_clock()
+            self._beat()
             self.loop.add_reader(self.PIPE[0], self._on_reload)
             lifespan = await self._start_lifespan(runtime)
             if not self._stop.is_set():
@@ -266,6 +276,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             await lifespan.shutdown(max(self._end_at - self.loop.time(), SHUTDOWN_S[0]))
         self._health.stop()
         server.stop_clock()
+        self._beat_timer.cancel()
         return 0
 
     async def _wait_for_stop(self) -> None:
@@ -326,8 +337,13 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             runtime.state = lifespan.state
         return lifespan
 
-    def _on_tick(self) -> None:
+    def _beat(self) -> None:
+        """Tell the arbiter that the loop runs, several times within gunicorn's ``timeout``."""
         self.notify()
+        pause_s = min(BEAT_S, self.cfg.timeout / BEATS_PER_TIMEOUT) if self.cfg.timeout else BEAT_S
+        self._beat_timer = self.loop.call_later(pause_s, self._beat)
+
+    def _on_tick(self) -> None:
         self._health.tick()
         if self.ppid != os.getppid() and not self._stop.is_set():
             self.log.info("Parent changed, shutting down: %s", self)
@@ -380,6 +396,18 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         timer = threading.Timer(patience_s, leave)
         timer.daemon = True
         timer.start()
+
+
+def _files_of(exc: BaseException) -> set[str]:
+    """Return the files in which ``exc`` came up: what has to change before the application loads."""
+    files = {frame.filename for frame in traceback.extract_tb(exc.__traceback__)}
+    if isinstance(exc, SyntaxError) and exc.filename is not None:
+        files.add(exc.filename)
+    return {filename for filename in files if os.path.isfile(filename)}
+
+
+def _describe_exit(exc: BaseException) -> str:
+    return f"sys.exit({exc.code!r})" if isinstance(exc, SystemExit) else type(exc).__name__
 
 
 def make_ssl_context(cfg: Any) -> ssl.SSLContext | None:
