@@ -19,8 +19,8 @@ def single_callable(app: Any) -> ASGIApp:
     if _takes(app, 2) and not _takes(app, 1) and not _takes(app, 3):
         name = getattr(app, "__qualname__", type(app).__qualname__)
         raise SettingError(
-            f"this is a WSGI application: {name} takes two arguments (environ, start_response). Serve it with a worker of "
-            "gunicorn's own (--worker-class gthread), or wrap it into ASGI (a2wsgi.WSGIMiddleware)"
+            f"this is a WSGI application: {name} takes two arguments (environ, start_response). Serve it with a worker "
+            "of gunicorn's own (--worker-class gthread), or wrap it into ASGI (a2wsgi.WSGIMiddleware)"
         )
     if not _takes(app, 1) or _takes(app, 3):
         return cast(ASGIApp, app)

@@ -148,7 +148,9 @@ class Settings:
         low=0,
         zero=UNBOUNDED_MESSAGE,
     )
-    sendfile: bool = _gunicorn("sendfile", True, "the kernel sends files; off: they are not announced in `extensions` either")
+    sendfile: bool = _gunicorn(
+        "sendfile", True, "the kernel sends files; off: they are not announced in `extensions` either"
+    )
     asgi_loop: str = _gunicorn("asgi_loop", "auto", "event loop: auto, uvloop or asyncio")
     asgi_lifespan: str = _gunicorn("asgi_lifespan", "auto", "lifespan events: auto, on or off")
 
@@ -459,7 +461,9 @@ def find_config_module(cfg: Any, modules: Mapping[str, ModuleType]) -> ModuleTyp
 
 def render_settings(cfg: Any, config_module: ModuleType | None, environ: Mapping[str, str]) -> str:
     """Three columns: name, value, source. ``cfg`` None stands for gunicorn's defaults."""
-    rows = [(row.setting.name, show_value(row.value), row.source) for row in describe_settings(cfg, config_module, environ)]
+    rows = [
+        (row.setting.name, show_value(row.value), row.source) for row in describe_settings(cfg, config_module, environ)
+    ]
     name_width = max(len(name) for name, _, _ in rows)
     value_width = min(40, max(len(value) for _, value, _ in rows))
     return "\n".join(f"{name:{name_width}}  {value:{value_width}}  {source}" for name, value, source in rows)

@@ -265,7 +265,9 @@ def test_a14_a_wsgi_application_is_told_as_such(app: Any, name: str) -> None:
         single_callable(app)
 
 
-@pytest.mark.parametrize("app", [lambda *args: None, lambda scope, receive, send=None: None, lambda scope, more=0: None])
+@pytest.mark.parametrize(
+    "app", [lambda *args: None, lambda scope, receive, send=None: None, lambda scope, more=0: None]
+)
 def test_a14_what_may_be_asgi_is_left_alone(app: Any) -> None:
     single_callable(app)
 

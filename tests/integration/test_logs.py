@@ -133,17 +133,19 @@ def test_no_path_forges_a_line_of_the_error_log(start, loop, tmp_path, level):
 def test_no_field_forges_a_line_of_the_access_log(start, loop):
     text = '%({user-agent}i)s|%(a)s|%(f)s|%(q)s|%(r)s|"%(s)s"'
     server = start(APP, "--access-logfile", "-", "--access-logformat", text, loop=loop)
-    request = b'GET /?"\\ HTTP/1.1\r\nHost: here\r\nUser-Agent: a\xc2\x9b\t\\"\r\nReferer: b\x85"\r\nConnection: close\r\n\r\n'
-    assert refuse(server, request) == 200
+    fields = b'User-Agent: a\xc2\x9b\t\\"\r\nReferer: b\x85"\r\nConnection: close\r\n'
+    assert refuse(server, b'GET /?"\\ HTTP/1.1\r\nHost: here\r\n' + fields + b"\r\n") == 200
     (line,) = server.wait_for(r"(?m)^(.*\|\"200\")$")
-    agent = r'aÂ\x9b\t\\\"'
+    agent = r"aÂ\x9b\t\\\""
     assert line == rf'{agent}|{agent}|b\x85\"|\"\\|GET /?\"\\ HTTP/1.1|"200"'
     server.stop()
 
 
 def test_the_access_log_can_be_json(start, loop):
     server = start(APP, "--access-logfile", "-", config="gasgi_access_log_json = True\n", loop=loop)
-    hostile = b'GET /%22%00%ff%1b?"\\ HTTP/1.1\r\nHost: here\r\nUser-Agent: "\\\t\xff\x80"}\r\nConnection: close\r\n\r\n'
+    hostile = (
+        b'GET /%22%00%ff%1b?"\\ HTTP/1.1\r\nHost: here\r\nUser-Agent: "\\\t\xff\x80"}\r\nConnection: close\r\n\r\n'
+    )
     assert refuse(server, hostile) == 200
     assert refuse(server, b"no request\r\n\r\n") == 400
     with connect("ws://{}:{}".format(*server.address) + "/echo", user_agent_header="a\\b") as websocket:
@@ -151,7 +153,12 @@ def test_the_access_log_can_be_json(start, loop):
         assert websocket.recv(40) == "12345"
     first, second, third = (json.loads(line) for line in server.wait_for(r"(?m)^(\{.*\})$", 3))
     assert (first["path"], first["query"], first["user_agent"]) == ('/"\0\ufffd\x1b', '"\\', '"\\\t\xff\x80"}')
-    assert (first["status"], first["client"], first["method"], first["protocol"]) == (200, "127.0.0.1", "GET", "HTTP/1.1")
+    assert (first["status"], first["client"], first["method"], first["protocol"]) == (
+        200,
+        "127.0.0.1",
+        "GET",
+        "HTTP/1.1",
+    )
     assert first["pid"] in server.workers()
     assert (second["status"], second["method"], second["path"]) == (400, None, None)
     assert (third["status"], third["path"], third["user_agent"]) == (101, "/echo", "a\\b")

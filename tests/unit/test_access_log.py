@@ -351,7 +351,8 @@ def test_json_has_its_fields_in_their_order(access_logger, path, monkeypatch):
     line = path.read_text()
     assert json.loads(line) == FIELDS
     assert list(json.loads(line)) == list(FIELDS)
-    assert line.endswith("}\n") and line.count("\n") == 1
+    assert line.endswith("}\n")
+    assert line.count("\n") == 1
 
 
 def test_json_of_a_request_without_a_head_has_nulls(access_logger, path):
@@ -404,7 +405,8 @@ def test_json_of_a_logger_class_with_atoms_of_its_own_gives_it_the_atoms(access_
 def test_json_is_valid_and_says_what_was_said_for_any_input(path, query, referer, agent, duration_s, sent):
     head = FakeHead(b"/?" + query, [(b"referer", referer), (b"user-agent", agent)], path=path)
     line = json_format().render(RequestView(head, None, None, "http"), ResponseView(200, [], sent, duration_s))
-    assert line.isascii() and line.isprintable()
+    assert line.isascii()
+    assert line.isprintable()
     told = json.loads(line)
     assert told["path"] == path
     assert told["query"] == query.decode("latin-1")

@@ -257,7 +257,10 @@ def test_metrics_that_nobody_takes_are_one_line_a_minute():
 
 def test_a_statsd_that_does_not_read_its_unix_socket_blocks_nobody(tmp_path):
     log = RecordingLog()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as lazy, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as lazy,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock,
+    ):
         lazy.bind(str(tmp_path / "s"))
         sock.connect(str(tmp_path / "s"))
         quiet = QuietSocket(sock, log)
@@ -272,7 +275,8 @@ def test_the_socket_of_a_statsd_logger_is_guarded_once_and_others_are_left_alone
     guard_statsd(log)
     guarded = log.sock
     guard_statsd(log)
-    assert isinstance(guarded, QuietSocket) and log.sock is guarded
+    assert isinstance(guarded, QuietSocket)
+    assert log.sock is guarded
     heard: list[str] = []
     log.error_log.handlers[:] = [_Hearing(heard)]
     for _ in range(50):
