@@ -10,14 +10,10 @@ __all__ = ["quote"]
 
 def quote(text: str) -> str:
     """Return ``text`` with an escape for each backslash, double quote and character that does not print."""
-    return text if _is_plain(text) else "".join(map(_escape, text))
-
-
-def _is_plain(text: str) -> bool:
-    for letter in text:  # noqa: SIM110  # compiled, a loop in C
+    for letter in text:
         if not " " <= letter <= "~" or letter == '"' or letter == "\\":
-            return False
-    return True
+            return "".join(map(_escape, text))
+    return text
 
 
 def _escape(letter: str) -> str:

@@ -101,7 +101,7 @@ async def test_f4_pathsend_sends_the_file(big: Path, loop_name: str, plain_trans
 async def test_f4_starlette_uses_pathsend_only_where_it_is_announced(
     big: Path, loop_name: str, is_announced: bool
 ) -> None:
-    """By default middleware sees the body of a file, as with uvicorn: pathsend hides it from what compresses."""
+    """By default middleware sees the body of a file, as it does with uvicorn; a pathsend it cannot compress."""
     kinds = []
 
     async def files(scope: Any, receive: Any, send: Any) -> None:

@@ -133,11 +133,8 @@ def test_no_path_forges_a_line_of_the_error_log(start, loop, tmp_path, level):
 def test_no_field_forges_a_line_of_the_access_log(start, loop):
     text = '%({user-agent}i)s|%(a)s|%(f)s|%(q)s|%(r)s|"%(s)s"'
     server = start(APP, "--access-logfile", "-", "--access-logformat", text, loop=loop)
-    request = (
-        b'GET /?"\\ HTTP/1.1\r\nHost: here\r\nUser-Agent: a\xc2\x9b\t\\"\r\nReferer: b\x85"\r\n'
-        b"Connection: close\r\n\r\n"
-    )
-    assert refuse(server, request) == 200
+    fields = b'User-Agent: a\xc2\x9b\t\\"\r\nReferer: b\x85"\r\nConnection: close\r\n'
+    assert refuse(server, b'GET /?"\\ HTTP/1.1\r\nHost: here\r\n' + fields + b"\r\n") == 200
     (line,) = server.wait_for(r"(?m)^(.*\|\"200\")$")
     agent = r"aÂ\x9b\t\\\""
     assert line == rf'{agent}|{agent}|b\x85\"|\"\\|GET /?\"\\ HTTP/1.1|"200"'
@@ -156,8 +153,12 @@ def test_the_access_log_can_be_json(start, loop):
         assert websocket.recv(40) == "12345"
     first, second, third = (json.loads(line) for line in server.wait_for(r"(?m)^(\{.*\})$", 3))
     assert (first["path"], first["query"], first["user_agent"]) == ('/"\0\ufffd\x1b', '"\\', '"\\\t\xff\x80"}')
-    assert (first["status"], first["client"]) == (200, "127.0.0.1")
-    assert (first["method"], first["protocol"]) == ("GET", "HTTP/1.1")
+    assert (first["status"], first["client"], first["method"], first["protocol"]) == (
+        200,
+        "127.0.0.1",
+        "GET",
+        "HTTP/1.1",
+    )
     assert first["pid"] in server.workers()
     assert (second["status"], second["method"], second["path"]) == (400, None, None)
     assert (third["status"], third["path"], third["user_agent"]) == (101, "/echo", "a\\b")

@@ -152,7 +152,7 @@ def test_shown_settings_name_a_misspelt_one(directory):
 
 
 @pytest.mark.parametrize("number", ["1_0", "\u0663", "\uff11\uff10"])
-@pytest.mark.parametrize("flag", ["--keep-alive", "--workers", "--gasgi-body-buffer-bytes", "--gasgi-header-timeout-s"])
+@pytest.mark.parametrize("flag", ["--keep-alive", "--workers", "--gasgi-limit-concurrency", "--gasgi-header-timeout-s"])
 def test_a_number_is_written_in_plain_digits(directory, flag, number):
     for command in ([*COMMAND, "--check-config"], [sys.executable, "-m", "gasgi", "--settings"]):
         done = run([*command, flag, number, "main:app"], directory)

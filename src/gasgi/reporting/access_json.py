@@ -16,7 +16,7 @@ __all__ = ["FIELDS", "json_format"]
 
 def json_format() -> AccessFormat:
     """Return the format; call it in the worker process, whose id it writes. ``time_text`` goes between quotes."""
-    text = ",".join(f'"{name}":{value}' for name, value in FIELDS.items())
+    text = ",".join([f'"{name}":{value}' for name, value in FIELDS.items()])
     return AccessFormat(f'{{{text},"pid":{os.getpid()}}}', _ATOMS)
 
 

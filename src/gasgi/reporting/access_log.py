@@ -43,7 +43,7 @@ class QuotedAtoms(dict[str, object]):
     """What gunicorn's SafeAtoms is to a format, with all quoted that a client may have written."""
 
     def __init__(self, atoms: Mapping[str, object]) -> None:
-        super().__init__((name, quote(value) if isinstance(value, str) else value) for name, value in atoms.items())
+        super().__init__({name: quote(value) if isinstance(value, str) else value for name, value in atoms.items()})
 
     def __missing__(self, name: str) -> object:
         return self.get(name.lower(), "-") if name.startswith("{") else "-"

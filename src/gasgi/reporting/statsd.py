@@ -1,7 +1,7 @@
 """Send gunicorn's request metrics and gasgi's gauges through a logger that speaks statsd.
 
-The logger owns prefix, tags and socket; its ``timer``, ``increment`` and ``gauge`` swallow what fails. For each
-datagram that does it would log a traceback, three a request, so its socket is kept behind one that fails in silence.
+The logger owns prefix, tags and socket; its ``timer``, ``increment`` and ``gauge`` swallow what fails. It would log a
+traceback for each datagram that does, three a request, so its socket is kept behind one that counts them instead.
 """
 
 from __future__ import annotations

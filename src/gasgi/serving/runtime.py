@@ -34,9 +34,9 @@ def announce(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
 
     "tls" is in none of them: it has a value, which each connection has or has not.
     """
-    http = tuple(name for name in names if name.startswith("http."))
-    websocket = tuple(name for name in names if name.startswith("websocket."))
-    return tuple(name for name in http if name != "http.response.trailers"), http, websocket
+    http = [name for name in names if name.startswith("http.")]
+    websocket = [name for name in names if name.startswith("websocket.")]
+    return tuple([name for name in http if name != "http.response.trailers"]), tuple(http), tuple(websocket)
 
 
 class Connection(Protocol):
