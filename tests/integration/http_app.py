@@ -10,6 +10,10 @@ PIECE = b"x" * 65536
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await asyncio.Event().wait()  # and never receives
     if scope["type"] == "http":
         await ACTIONS[scope["path"]](receive, send)
 
@@ -52,9 +56,40 @@ async def fail_late(receive: Any, send: Any) -> None:
     raise ValueError("meant")
 
 
+waiting = 0  # requests that wait for their client to leave
+
+
+async def wait(receive: Any, send: Any) -> None:
+    global waiting
+    waiting += 1
+    try:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    finally:
+        waiting -= 1
+
+
+async def sit(receive: Any, send: Any) -> None:
+    """Do not even read."""
+    global waiting
+    waiting += 1
+    try:
+        await asyncio.Event().wait()
+    finally:
+        waiting -= 1
+
+
+async def count_waiting(receive: Any, send: Any) -> None:
+    await answer(send, str(waiting).encode())
+
+
 async def answer(send: Any, body: bytes) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
 
 
-ACTIONS = {"/": hello, "/pid": pid, "/upload": count_slowly, "/download": gigabyte, "/fail": fail_late}
+ACTIONS = {"/": hello, "/pid": pid, "/upload": count_slowly, "/download": gigabyte, "/fail": fail_late} | {
+    "/wait": wait,
+    "/sit": sit,
+    "/waiting": count_waiting,
+}

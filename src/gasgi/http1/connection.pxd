@@ -14,7 +14,7 @@ from gasgi.serving.outbox cimport Outbox
 from gasgi.serving.peer cimport Peer
 from gasgi.serving.runtime cimport Runtime
 
-cdef int CLIENT_LEFT
+cdef int CLIENT_LEFT, GONE, SHUT
 
 cdef int IDLE, HEAD, WAITING, REQUEST, DISCARDING, LINGERING, CLOSED
 cdef int UNDECIDED
@@ -44,6 +44,8 @@ cdef class HttpConnection(ResponseOwner):
 
     cpdef sweep(self, double now)
     cpdef take_turn(self)
+    cdef _look_at_peer(self)
+    cdef _begin_departure(self)
     cdef _read_head(self, bytes data)
     cdef _wait_for_turn(self, bytes data)
     cdef _begin(self, ParsedHead head)

@@ -27,6 +27,7 @@ from gasgi.proxy.protocol import ProxyInfo
 from gasgi.reporting.record import CLIENT_LEFT
 from gasgi.serving.deadlines import Deadlines
 from gasgi.serving.flow import WriteGate
+from gasgi.serving.half_close import GONE, SHUT, look_at_peer
 from gasgi.serving.outbox import Outbox
 from gasgi.serving.peer import Peer
 from gasgi.serving.runtime import Runtime
@@ -105,13 +106,7 @@ class HttpConnection(ResponseOwner):
             self._deadlines.read_at = 0.0
             self._deadlines.set_write()
             return False
-        # The client may only have shut its side (RFC 9112, 9.6). When it seems to have left, it still gets an answer
-        # that is ready in the grace period, or on its way by then.
-        departure = self._departure = Departure(self._deadlines, self._response, self._gate)
-        if not self._peer.is_tls:
-            departure.look(self._transport)
-        if self._exchange is not None:
-            departure.begin_grace(self._exchange, True)
+        self._begin_departure()
         return not self._peer.is_tls
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -156,11 +151,30 @@ class HttpConnection(ResponseOwner):
             is_taken = not self._transport.get_write_buffer_size() and self._gate.is_open
             if not is_taken or self._phase >= LINGERING:
                 self._transport.abort()
+        if self._inbox.is_paused and self._phase < LINGERING:
+            self._look_at_peer()
         if deadlines.is_grace_over(now) and self._exchange is not None:
             if self._departure is not None and self._phase == REQUEST:
                 self._departure.end_grace(self._exchange, self._transport)
             else:
                 self._exchange.cancel()
+
+    def _look_at_peer(self) -> None:
+        """While reading is paused the loop watches the socket no more: ask the kernel whether the client has left."""
+        seen = look_at_peer(self._transport.get_extra_info("socket"))
+        if seen == GONE:
+            self._transport.abort()
+        elif seen == SHUT and self._departure is None:
+            self._begin_departure()
+
+    def _begin_departure(self) -> None:
+        # The client may only have shut its side (RFC 9112, 9.6). When it seems to have left, it still gets an answer
+        # that is ready in the grace period, or on its way by then.
+        departure = self._departure = Departure(self._deadlines, self._response, self._gate)
+        if not self._peer.is_tls:
+            departure.look(self._transport)
+        if self._exchange is not None:
+            departure.begin_grace(self._exchange, True)
 
     def drain(self) -> None:
         if self._phase == IDLE:
@@ -248,7 +262,7 @@ class HttpConnection(ResponseOwner):
             return
         if self._departure is not None:
             # It was pipelined.
-            self._departure.begin_grace(exchange, self._inbox.body is None)
+            self._departure.begin_grace(exchange, self._inbox.body is None or not self._inbox.is_eof)
         self._unfinished += 1
         exchange.start()
 

@@ -14,7 +14,7 @@ import struct
 import sys
 from typing import Any
 
-__all__ = ["may_still_read", "shut_on_purpose"]
+__all__ = ["GONE", "HERE", "SHUT", "look_at_peer", "may_still_read", "shut_on_purpose"]
 
 # Whoever shuts its side on purpose does so directly behind the request; nobody loses patience that fast.
 WITH_REQUEST_MS = 50
@@ -22,6 +22,12 @@ WITH_REQUEST_MS = 50
 # forgotten the connection (Linux: a minute).
 PROBE_AFTER_S = 10
 PROBES = 3
+
+# What look_at_peer() sees of the client.
+HERE = 0
+SHUT = 1  # it has shut its side, behind bytes that have not been read
+GONE = 2  # it has reset the connection, or nobody is left who would
+_POLLRDHUP = getattr(select, "POLLRDHUP", 0)  # Linux
 
 _STATE = struct.Struct("=B")
 _LAST_RECEIVED_AT = 52  # struct tcp_info: tcpi_last_data_recv and, behind it, tcpi_last_ack_recv, both in ms
@@ -46,6 +52,20 @@ def shut_on_purpose(sock: Any) -> bool:
         duplicate.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_AFTER_S)
         duplicate.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
         return True
+
+
+def look_at_peer(sock: Any) -> int:
+    """Say whether the client of a connection is still there: a loop does not watch one whose reading is paused."""
+    if sock is None or sock.fileno() < 0:
+        return HERE
+    poll = select.poll()
+    poll.register(sock.fileno(), _POLLRDHUP)
+    for _, event in poll.poll(0):
+        if event & (select.POLLERR | select.POLLHUP):
+            return GONE
+        if event & _POLLRDHUP:
+            return SHUT
+    return HERE
 
 
 def may_still_read(sock: Any) -> bool:

@@ -5,6 +5,7 @@ from gasgi.asgi.websocket cimport WebSocketSession
 from gasgi.reporting.record cimport Record
 from gasgi.websocket.writer cimport WebSocketWriter
 
+cdef int GONE, SHUT
 cdef int OPEN, CLOSE_SENT, ENDING, LOST, ABNORMAL
 cdef int _CLOSE, _PING
 cdef int _FIN_PING
@@ -19,6 +20,7 @@ cdef class WebSocketConnection(WebSocketWriter):
     cdef int _state
 
     cdef bint _is_reading_paused
+    cdef bint _is_probed
     cdef bint _is_step_due
     cdef object _failure
 
@@ -39,6 +41,7 @@ cdef class WebSocketConnection(WebSocketWriter):
     cdef _decode(self)
     cdef _answer_control(self, int opcode, payload)
     cdef _fail(self, error)
+    cdef int _look_at_peer(self) except -1
     cdef _pause_reading(self)
     cdef _resume_reading(self)
     cdef bint _is_open(self) except -1

@@ -14,6 +14,7 @@ from gasgi.close_codes import ABNORMAL
 from gasgi.errors import FrameError
 from gasgi.reporting.record import Record
 from gasgi.serving.flow import resume_reading
+from gasgi.serving.half_close import GONE, SHUT, look_at_peer, shut_on_purpose
 from gasgi.websocket.deflate import DeflateAgreement, Inflater
 from gasgi.websocket.frames import FrameDecoder, encode_close
 from gasgi.websocket.writer import WebSocketWriter
@@ -65,6 +66,7 @@ class WebSocketConnection(WebSocketWriter):
 
         # Reading
         self._is_reading_paused = False
+        self._is_probed = False  # the client shut its side while reading was paused
         self._is_step_due = False  # the decoder goes on in the next turn of the loop
         self._failure: FrameError | None = None  # the peer's; waits for the app to take what came before it
 
@@ -151,6 +153,8 @@ class WebSocketConnection(WebSocketWriter):
 
     def sweep(self, now: float) -> None:
         """Ping, find dead peers and end what has taken too long."""
+        if self._is_reading_paused and self._look_at_peer() == GONE:
+            return
         settings = self._runtime.settings
         state = self._state
         if self._blocked_at and settings.write_timeout_s and now - self._blocked_at >= settings.write_timeout_s:
@@ -179,6 +183,18 @@ class WebSocketConnection(WebSocketWriter):
             elif now - self._heard_at >= settings.websocket_ping_interval_s:
                 self._pinged_at = now
                 self._write(encode_frame(_FIN_PING, b""))
+
+    def _look_at_peer(self) -> int:
+        """While reading is paused the loop watches the socket no more: ask the kernel whether the client has left."""
+        sock = self._transport.get_extra_info("socket")
+        seen = look_at_peer(sock)
+        if seen == GONE:
+            self._drop("")
+        elif seen == SHUT and not self._is_probed:
+            # Its close frame may be among what is not read yet. Have the kernel ask whether anybody is left.
+            self._is_probed = True
+            shut_on_purpose(sock)
+        return seen
 
     def drain(self) -> None:
         """Say goodbye with 1012 (service restart)."""
