@@ -103,3 +103,16 @@ def test_the_head_of_the_next_answer_gets_its_own_time(serve: Serve) -> None:
     app.step(piece(b"2"), last(), None, call=1)
     served.settle()
     assert [answer.body for answer in served.answers()] == [b"1", b"2"]
+
+
+def test_a_head_waits_while_the_client_waits_for_a_100(serve: Serve) -> None:
+    app = Stepper()
+    served = serve(app)
+    served.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+    app.step(head())
+    served.settle()
+    served.loop.run_until_complete(asyncio.sleep(0.1))
+    assert served.written == b""
+    app.step("receive")
+    served.settle()
+    assert served.written == b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -110,8 +110,9 @@ class Response(HttpStream):
             runtime.quiet_heads.watch(self)
 
     def holds_head(self) -> bool:
-        """Whether the head waits for the first piece of the body."""
-        return self._held_head is not None and not self._gate.is_lost
+        """Whether the head waits for the first piece of the body, and for nothing else."""
+        # Behind a final head no 100 (Continue) could follow that the client waits for.
+        return self._held_head is not None and not self._body.wants_continue and not self._gate.is_lost
 
     def send_held_head(self) -> None:
         """Send it without one."""

@@ -3,8 +3,8 @@ cimport cython
 @cython.final
 cdef class QuietHeads:
     cdef object _loop
-    cdef list _new
-    cdef list _old
+    cdef set _new
+    cdef dict _old
     cdef bint _is_timed
 
     cpdef watch(self, stream)

@@ -32,36 +32,35 @@ class QuietHeads:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._new: list[QuietStream] = []
-        self._old: list[tuple[QuietStream, int]] = []  # held at the last look, and the number of the answer
+        self._new: set[QuietStream] = set()
+        self._old: dict[QuietStream, int] = {}  # held at the last look, and the number of the answer
         self._is_timed = False
 
     def watch(self, stream: QuietStream) -> None:
         """Look at a head that is held from now on; call it while ``stream.is_watched`` is false."""
         stream.is_watched = True
-        self._new.append(stream)
+        self._new.add(stream)
         if not self._is_timed:
             self._is_timed = True
             self._loop.call_later(LOOK_S, self._look)
 
     def forget(self, stream: QuietStream) -> None:
         """The stream is lost: hold no reference."""
-        if stream.is_watched:
-            stream.is_watched = False
-            self._new.remove(stream)
-        self._old = [entry for entry in self._old if entry[0] is not stream]
+        stream.is_watched = False
+        self._new.discard(stream)
+        self._old.pop(stream, None)
 
     def _look(self) -> None:
         self._is_timed = False
-        old, self._old = self._old, []
-        new, self._new = self._new, []
+        old, self._old = self._old, {}
+        new, self._new = self._new, set()
         for stream in new:
             stream.is_watched = False
             if stream.holds_head():
-                self._old.append((stream, stream.number))
+                self._old[stream] = stream.number
         if self._old:
             self._is_timed = True
             self._loop.call_later(LOOK_S, self._look)
-        for stream, number in old:
+        for stream, number in old.items():
             if stream.number == number and stream.holds_head():
                 stream.send_held_head()
