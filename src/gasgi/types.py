@@ -12,5 +12,3 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 """Field lines in order of arrival, names in lower case."""
-Address = tuple[str, int]
-"""Host and port."""

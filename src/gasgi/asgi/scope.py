@@ -9,9 +9,7 @@ from gasgi.proxy.policy import add_root_path
 if TYPE_CHECKING:
     from gasgi._accel import RequestHead
 
-__all__ = ["SPEC_VERSION", "http_scope", "scope_template", "websocket_scope"]
-
-SPEC_VERSION = "2.5"
+__all__ = ["http_scope", "scope_template", "websocket_scope"]
 
 
 def scope_template(

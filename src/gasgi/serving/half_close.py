@@ -42,7 +42,7 @@ def shut_on_purpose(sock: Any) -> bool:
         return False
     with duplicate:
         if duplicate.family == socket.AF_UNIX:
-            return not _has_closed(duplicate)
+            return look_at_peer(duplicate) != GONE
         info = duplicate.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_RECEIVED_AT + _LAST_RECEIVED.size)
         since_data_ms, since_fin_ms = _LAST_RECEIVED.unpack_from(info, _LAST_RECEIVED_AT)
         if since_data_ms - since_fin_ms > WITH_REQUEST_MS:
@@ -75,7 +75,7 @@ def may_still_read(sock: Any) -> bool:
         return False
     with duplicate:
         if duplicate.family == socket.AF_UNIX:
-            return not _has_closed(duplicate)
+            return look_at_peer(duplicate) != GONE
         (state,) = _STATE.unpack(duplicate.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _STATE.size))
         return bool(state == _CLOSE_WAIT)
 
@@ -88,9 +88,3 @@ def _duplicate(sock: Any) -> socket.socket | None:
         return socket.socket(fileno=os.dup(sock.fileno()))
     except OSError:  # no free descriptor
         return None
-
-
-def _has_closed(sock: socket.socket) -> bool:
-    poll = select.poll()
-    poll.register(sock.fileno(), select.POLLIN)
-    return any(event & select.POLLHUP for _, event in poll.poll(0))

@@ -29,7 +29,6 @@ _MAX_OFFERS = 32  # real clients send one or two
 
 # RFC 6455, 9.1: a token, then parameters; a value is a token, quoted or not.
 _NAME_PATTERN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_VALUE_PATTERN = rf'(?:({_NAME_PATTERN})|"({_NAME_PATTERN})")'
 _match_name = re.compile(rf"[ \t]*({_NAME_PATTERN})[ \t]*").match
 _match_parameter = re.compile(
     rf';[ \t]*({_NAME_PATTERN})[ \t]*(?:=[ \t]*(?:({_NAME_PATTERN})|"({_NAME_PATTERN})")[ \t]*)?'
