@@ -98,7 +98,7 @@ def test_receive_can_be_given_to_asyncio(wrap: str, is_there: bool) -> None:
         assert task.result()["text"] == "hi"
 
 
-@pytest.mark.parametrize("event", [{"type": "websocket.send"}, {"type": "websocket.accept"}, {}, None])
+@pytest.mark.parametrize("event", [{"type": "websocket.send"}, {"type": "websocket.accept"}, {"type": []}, {}, None])
 def test_send_raises_where_it_is_awaited(event: Any) -> None:
     with WebSocketRig() as rig:
 

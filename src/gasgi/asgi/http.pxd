@@ -23,7 +23,7 @@ cdef class HttpExchange(AppTask):
     cpdef feed_body(self, bytes data)
     cpdef end_body(self)
 
-    cdef _send(self, message)
+    cdef _send(self, dict message)
     cdef dict _next_message(self)
     cdef dict _take_body(self)
     cdef _wake(self)

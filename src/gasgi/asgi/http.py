@@ -7,12 +7,13 @@ response leaves through an HttpStream.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 from gasgi._accel import RequestHead
 from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.awaitables import DONE, Failed
+from gasgi.asgi.events import checked_event
 from gasgi.asgi.stream import HttpStream
 from gasgi.errors import ASGIMisuse, ClientDisconnected
 from gasgi.serving.runtime import Runtime
@@ -137,15 +138,13 @@ class HttpExchange(AppTask):
         the app's own header iterable raises.
         """
         try:
-            return self._send(message)
+            return self._send(message if type(message) is dict else checked_event(message))
         except Exception as exc:
             return Failed(exc)
 
     # Helpers
 
     def _send(self, message: dict[str, Any]) -> Awaitable[None]:
-        if type(message) is not dict:
-            message = _checked_event(message)
         kind = message.get("type")
         if kind == "http.response.body":
             return self._send_body(message)
@@ -298,12 +297,6 @@ class HttpExchange(AppTask):
         if self._state == TRAILERS:
             raise ASGIMisuse(f"{kind} was sent where http.response.trailers is due")
         raise ASGIMisuse(f"{kind} was sent after http.response.start" if kind.endswith("start") else f"{kind} is late")
-
-
-def _checked_event(message: Any) -> dict[str, Any]:
-    if isinstance(message, Mapping):
-        return dict(message)
-    raise ASGIMisuse(f"an ASGI event is a dict, not {message!r}")
 
 
 def _has_descriptor(file: Any) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gasgi._accel import held_bytes
 from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.awaitables import DONE, Failed
+from gasgi.asgi.events import checked_event
 from gasgi.asgi.stream import HttpStream
 from gasgi.close_codes import ABNORMAL, is_sendable
 from gasgi.errors import ASGIMisuse, ClientDisconnected
@@ -132,15 +133,12 @@ class WebSocketSession(AppTask):
         That is ASGIMisuse for a wrong event and ClientDisconnected once the WebSocket is closed.
         """
         try:
-            return self._send(message)
+            return self._send(message if type(message) is dict else checked_event(message))
         except Exception as exc:
             return Failed(exc)
 
-    def _send(self, message: Message) -> Awaitable[None]:
-        try:
-            kind = message["type"]
-        except (KeyError, TypeError):
-            raise ASGIMisuse(f"an event is a dict with a type, not {message!r}") from None
+    def _send(self, message: dict[str, Any]) -> Awaitable[None]:
+        kind = message.get("type")
         if self._state != OPEN or kind != "websocket.send":
             return self._send_other(kind, message)
         text = message.get("text")
@@ -240,8 +238,8 @@ class WebSocketSession(AppTask):
         if not waiter.done():
             waiter.set_result(None)
 
-    def _send_other(self, kind: str, message: Message) -> Awaitable[None]:
-        if kind not in _EVENTS:
+    def _send_other(self, kind: object, message: dict[str, Any]) -> Awaitable[None]:
+        if not isinstance(kind, str) or kind not in _EVENTS:
             raise ASGIMisuse(f"no event of a WebSocket: {kind!r}")
         if self._state == CLOSED:
             raise ClientDisconnected(f"{kind} after the WebSocket was closed")
