@@ -16,6 +16,7 @@ from gasgi.asgi.awaitables import DONE, Failed
 from gasgi.asgi.events import checked_event
 from gasgi.asgi.stream import HttpStream
 from gasgi.errors import ASGIMisuse, ClientDisconnected
+from gasgi.serving.pieces import add_piece
 from gasgi.serving.runtime import Runtime
 
 __all__ = ["HttpExchange"]
@@ -66,7 +67,7 @@ class HttpExchange(AppTask):
         if self._pieces is None:
             self._pieces = [data]
         else:
-            self._pieces.append(data)
+            add_piece(self._pieces, data)
         self.buffered += len(data)
         if self._waiters is not None:
             self._wake()

@@ -17,10 +17,10 @@ REQUESTS_PER_TURN = 32
 
 
 class Waiting(Protocol):
-    """A connection that holds the bytes of a request until its turn."""
+    """A connection that holds bytes until its turn."""
 
     def take_turn(self) -> None:
-        """Begin the request; called once for each ``wait``, also when the connection is gone by then."""
+        """Go on with them; called once for each ``wait``, also when the connection is gone by then."""
 
 
 class Turns:
@@ -30,6 +30,7 @@ class Turns:
         self._loop = loop
         self._most = REQUESTS_PER_TURN
         self._waiting: deque[Waiting] = deque()
+        self._is_scheduled = False
         self.unstarted = 0
 
     def is_over(self) -> bool:
@@ -38,9 +39,10 @@ class Turns:
 
     def wait(self, connection: Waiting) -> None:
         """Call ``take_turn`` of ``connection`` behind the tasks that are ready now."""
-        if not self._waiting:
-            self._loop.call_soon(self._begin_next)
         self._waiting.append(connection)
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self._begin_next)
 
     def _begin_next(self) -> None:
         try:
@@ -48,5 +50,6 @@ class Turns:
                 self._waiting.popleft().take_turn()
         finally:
             # Whatever one of them raises, such as the task factory of an application: the others get their turn.
-            if self._waiting:
+            self._is_scheduled = len(self._waiting) > 0
+            if self._is_scheduled:
                 self._loop.call_soon(self._begin_next)
