@@ -105,6 +105,10 @@ test-oldest: find-programs ## the integration tests with the oldest gunicorn sup
 	.venv-oldest/bin/python -m pip install -q 'gunicorn==24.1.1'
 	GASGI_EXTENSIONS=require .venv-oldest/bin/python -m pytest tests/integration -m "" $(PYTEST_ARGS)
 
+.PHONY: sanitize
+sanitize: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example ## compiled with AddressSanitizer and UBSan (gcc), what needs no process of its own
+	$(PY) scripts/sanitize.py $(PYTEST_ARGS) tests/contract tests/unit tests/connection tests/asgi tests/fuzz
+
 FUZZ := -dict=tests/fuzz/http.dict -len_control=0 -max_len=1000
 .PHONY: fuzz fuzz-long autobahn
 fuzz: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## forty seconds of coverage-guided fuzzing: heads, whole connections
