@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+from gasgi.tables import STATUS_PHRASES
+
 __all__ = ["ASGIMisuse", "ClientDisconnected", "FrameError", "RequestError", "SettingError", "comes_from_departure"]
 
 MOST_LOOKED_AT = 100  # exceptions, to find out whether they only tell that the client left
 
 
 class RequestError(Exception):
-    """A request that must be refused: ``status``, ``reason`` and ``fields`` answer it, ``detail`` is for the log."""
+    """A request that must be refused: ``status`` and ``fields`` answer it, ``detail`` is for the log."""
 
-    def __init__(
-        self, status: int, reason: str, detail: str = "", fields: tuple[tuple[bytes, bytes], ...] = ()
-    ) -> None:
-        super().__init__(status, reason, detail)
+    def __init__(self, status: int, detail: str, fields: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        super().__init__(status, detail)
         self.status = status
-        self.reason = reason
         self.detail = detail
         self.fields = fields
 
     def __str__(self) -> str:
-        return f"{self.status} {self.reason}" + (f": {self.detail}" if self.detail else "")
+        return f"{self.status} {STATUS_PHRASES[self.status].decode('ascii')}: {self.detail}"
 
 
 class FrameError(Exception):

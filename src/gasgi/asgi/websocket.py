@@ -16,7 +16,7 @@ from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.awaitables import DONE, Failed
 from gasgi.asgi.events import checked_event
 from gasgi.asgi.stream import HttpStream
-from gasgi.close_codes import ABNORMAL, is_sendable
+from gasgi.close_codes import ABNORMAL, INTERNAL_ERROR, NORMAL, is_sendable
 from gasgi.errors import ASGIMisuse, ClientDisconnected
 from gasgi.quoting import quote
 from gasgi.serving.runtime import Runtime
@@ -187,17 +187,17 @@ class WebSocketSession(AppTask):
 
     def app_returned(self) -> None:
         if self._state == OPEN:
-            self._closed_by_app(1000, "")
-            self._stream.close(1000, "")
+            self._closed_by_app(NORMAL, "")
+            self._stream.close(NORMAL, "")
         elif self._state != CLOSED:
             self._runtime.log.error("ASGI app returned without completing the answer to %s", self.describe())
 
     def app_ended(self) -> None:
         state = self._state
         if state != CLOSED:
-            self._closed_by_app(1011, "")
+            self._closed_by_app(INTERNAL_ERROR, "")
             if state == OPEN:
-                self._stream.close(1011, "")
+                self._stream.close(INTERNAL_ERROR, "")
             else:
                 self._http.fail()
         self._http.exchange_ended()
@@ -276,7 +276,7 @@ class WebSocketSession(AppTask):
     def _close(self, message: Message) -> Awaitable[None]:
         code = message.get("code")
         if code is None:
-            code = 1000
+            code = NORMAL
         reason = message.get("reason") or ""
         if not isinstance(code, int) or not 0 < code < 5000 or not is_sendable(code):
             raise ASGIMisuse(f"websocket.close: code must be 1000-1003, 1007-1014 or 3000-4999, not {code!r}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from gasgi.errors import RequestError
-from gasgi.tables import FORBIDDEN_TRAILERS
+from gasgi.tables import FORBIDDEN_TRAILERS, TOKEN_PATTERN
 
 __all__ = ["ChunkedBody", "LengthBody", "MessageBody"]
 
@@ -23,14 +23,14 @@ _LINES_PER_TURN = 256
 
 # RFC 9112, 7.1.1. What an extension says is ignored, its grammar is not: whoever reads an unclosed quote differently
 # finds another end of the line.
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED = rb'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
 _CHUNK_LINE = re.compile(
     rb"([0-9A-Fa-f]{1,16})"
-    rb"(?:[\t ]*;[\t ]*%(token)b(?:[\t ]*=[\t ]*(?:%(token)b|%(quoted)b))?)*\r" % {b"token": _TOKEN, b"quoted": _QUOTED}
+    rb"(?:[\t ]*;[\t ]*%(token)b(?:[\t ]*=[\t ]*(?:%(token)b|%(quoted)b))?)*\r"
+    % {b"token": TOKEN_PATTERN, b"quoted": _QUOTED}
 )
 # RFC 9110, 5.1 and 5.5: token ":" field-value. A folded line starts with a blank, so it is none.
-_TRAILER_LINE = re.compile(rb"(%b):[\t -~\x80-\xff]*\r" % _TOKEN)
+_TRAILER_LINE = re.compile(rb"(%b):[\t -~\x80-\xff]*\r" % TOKEN_PATTERN)
 
 # The value of each hexadecimal digit; 16 for a byte that is none.
 _DIGITS = bytes([int(chr(byte), 16) if chr(byte) in "0123456789abcdefABCDEF" else 16 for byte in range(256)])
@@ -191,12 +191,12 @@ class ChunkedBody(MessageBody):
         """Refuse a line of ``length`` bytes (its CR counts, its LF does not) that no budget can pay any more."""
         if self._state == _SIZE_LINE:
             if length > _SIZE_DIGITS_MAX + 1 + self._budget:
-                raise RequestError(400, "Bad Request", "chunk extensions are too long")
+                raise RequestError(400, "chunk extensions are too long")
         elif self._state == _DATA_END:
             if length > 1:
-                raise RequestError(400, "Bad Request", "chunk is longer than its size")
+                raise RequestError(400, "chunk is longer than its size")
         elif length > 1 and length + 1 > self._budget:
-            raise RequestError(431, "Request Header Fields Too Large", "trailers are too long")
+            raise RequestError(431, "trailers are too long")
 
     def _read_line(self, line: bytes) -> None:
         """Take one line, with its CR and without its LF."""
@@ -206,29 +206,29 @@ class ChunkedBody(MessageBody):
         elif line == b"\r":
             self._state = _COMPLETE if self._state == _TRAILERS else _SIZE_LINE
         elif self._state == _DATA_END:
-            raise RequestError(400, "Bad Request", "chunk does not end with CRLF")
+            raise RequestError(400, "chunk does not end with CRLF")
         else:
             self._read_trailer(line)
 
     def _read_size(self, line: bytes) -> None:
         match = _CHUNK_LINE.fullmatch(line)
         if match is None:
-            raise RequestError(400, "Bad Request", "invalid chunk size or extension")
+            raise RequestError(400, "invalid chunk size or extension")
         digits = match.group(1)
         self._budget -= len(line) - 1 - len(digits)
         if self._budget < 0:
-            raise RequestError(400, "Bad Request", "chunk extensions are too long")
+            raise RequestError(400, "chunk extensions are too long")
         size = int(digits, 16)
         if size > _SIZE_MAX:
-            raise RequestError(400, "Bad Request", "chunk size is too large")
+            raise RequestError(400, "chunk size is too large")
         self._remaining = size
         self._state = _DATA if size else _TRAILERS
 
     def _read_trailer(self, line: bytes) -> None:
         match = _TRAILER_LINE.fullmatch(line)
         if match is None:
-            raise RequestError(400, "Bad Request", "invalid trailer field")
+            raise RequestError(400, "invalid trailer field")
         # RFC 9110, 6.5.1: what frames, routes or authenticates is refused here rather than trusted to be unused.
         if match.group(1).lower() in FORBIDDEN_TRAILERS:
-            raise RequestError(400, "Bad Request", "forbidden trailer field")
+            raise RequestError(400, "forbidden trailer field")
         self._budget -= len(line) + 1

@@ -24,7 +24,6 @@ from gasgi.http1.request_body import RequestBody
 from gasgi.http1.response import Response, ResponseOwner
 from gasgi.http1.upgrade import Upgrade
 from gasgi.proxy.protocol import ProxyInfo
-from gasgi.reporting.record import CLIENT_LEFT
 from gasgi.serving.deadlines import Deadlines
 from gasgi.serving.flow import WriteGate
 from gasgi.serving.half_close import GONE, SHUT, look_at_peer
@@ -32,6 +31,7 @@ from gasgi.serving.outbox import Outbox
 from gasgi.serving.peer import Peer
 from gasgi.serving.runtime import Runtime
 from gasgi.serving.sizes import LINGER_S
+from gasgi.tables import CLIENT_LEFT
 from gasgi.websocket.handshake import read_handshake
 
 __all__ = ["HttpConnection"]
@@ -440,9 +440,9 @@ class HttpConnection(ResponseOwner):
 
     def _on_read_deadline(self) -> None:
         if self._phase == HEAD:
-            self._refuse(RequestError(408, "Request Timeout", "the head took longer than gasgi_header_timeout_s"))
+            self._refuse(RequestError(408, "the head took longer than gasgi_header_timeout_s"))
         elif self._phase == REQUEST:
-            self._refuse(RequestError(408, "Request Timeout", "the body stalled for gasgi_body_timeout_s"))
+            self._refuse(RequestError(408, "the body stalled for gasgi_body_timeout_s"))
         elif self._transport.get_write_buffer_size() and self._phase != DISCARDING:
             # The client is still taking the answer: its time to say more has not begun.
             if not self._deadlines.write_at:

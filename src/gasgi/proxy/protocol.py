@@ -108,7 +108,7 @@ class ProxyProtocolDecoder:
 
 
 def _refused(detail: str) -> RequestError:
-    return RequestError(400, "Bad Request", f"PROXY header: {detail}")
+    return RequestError(400, f"PROXY header: {detail}")
 
 
 def _read_v1_host(text: str, version: int) -> str:
