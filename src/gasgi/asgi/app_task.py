@@ -9,7 +9,7 @@ import asyncio
 from typing import Any
 
 from gasgi._accel import RequestHead
-from gasgi.errors import comes_from_departure
+from gasgi.app_errors import comes_from_departure, log_exception
 from gasgi.quoting import quote
 from gasgi.serving.runtime import Runtime
 
@@ -74,9 +74,9 @@ class AppTask:
         coro = self.run()
         try:
             task = self._runtime.spawn(coro)
-        except Exception:
+        except Exception as exc:
             # Of the application's task factory: ``run``, which would tell the end of it, is never entered.
-            self._runtime.log.exception("Exception in the task factory for %s", self.describe())
+            log_exception(self._runtime.log, exc, "Exception in the task factory for %s", self.describe())
             self.has_failed = True
             if self._app_state == READY:
                 self._runtime.turns.unstarted -= 1
@@ -135,7 +135,7 @@ class AppTask:
             # SystemExit and KeyboardInterrupt too: one request must not end a worker that serves others.
             if not (self.is_client_gone and comes_from_departure(exc)):
                 self.has_failed = True
-                self._runtime.log.exception("Exception in ASGI app during %s", self.describe())
+                log_exception(self._runtime.log, exc, "Exception in ASGI app during %s", self.describe())
         finally:
             self._end()
 
