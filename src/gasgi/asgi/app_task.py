@@ -9,7 +9,8 @@ import asyncio
 from typing import Any
 
 from gasgi._accel import RequestHead
-from gasgi.app_errors import comes_from_departure, log_exception
+from gasgi.app_errors import comes_from_departure, describe_exception, log_exception
+from gasgi.errors import ClientDisconnected
 from gasgi.quoting import quote
 from gasgi.serving.runtime import Runtime
 
@@ -39,6 +40,7 @@ class AppTask:
         self.is_client_gone = False
         self.has_failed = False  # with an exception of its own
         self.is_websocket = False
+        self._has_dropped_send = False  # one that failed
 
     # What a conversation makes of it
 
@@ -114,6 +116,14 @@ class AppTask:
     def was_cancelled(self) -> bool:
         """Whether the server has cancelled it."""
         return self._app_state == CANCELLED or self._app_state == DROPPED
+
+    def send_dropped(self, exc: Exception) -> None:
+        """Log that a ``send`` failed and the app did not await it to hear so; once, however often it does that."""
+        if not self._has_dropped_send and not issubclass(type(exc), ClientDisconnected):
+            self._has_dropped_send = True
+            self._runtime.log.error(
+                "ASGI app did not await a send() that failed during %s: %s", self.describe(), describe_exception(exc)
+            )
 
     def describe(self) -> str:
         """Name the request in a log line."""

@@ -140,7 +140,7 @@ class HttpExchange(AppTask):
         try:
             return self._send(message if type(message) is dict else checked_event(message))
         except Exception as exc:
-            return Failed(exc)
+            return Failed(exc, self.send_dropped)
 
     # Helpers
 

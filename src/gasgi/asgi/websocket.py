@@ -135,7 +135,7 @@ class WebSocketSession(AppTask):
         try:
             return self._send(message if type(message) is dict else checked_event(message))
         except Exception as exc:
-            return Failed(exc)
+            return Failed(exc, self.send_dropped)
 
     def _send(self, message: dict[str, Any]) -> Awaitable[None]:
         kind = message.get("type")

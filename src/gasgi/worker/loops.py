@@ -59,7 +59,7 @@ def log_loop_errors(loop: asyncio.AbstractEventLoop, log: Log) -> None:
     """Send what the loop reports to ``log``, each once; what a client caused is one line and no traceback."""
 
     def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        exc = context.get("exception")
+        exc: Any = context.get("exception")
         if issubclass(type(exc), type):
             exc = exc()  # aiofastnet and asyncio name the class alone where the peer has left
         message = context.get("message") or "Unhandled exception in event loop"
