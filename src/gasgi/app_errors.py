@@ -126,7 +126,7 @@ def _is_small(exc: BaseException) -> bool:
             if other is not None and id(other) not in seen:
                 seen.add(id(other))
                 waiting.append((other, depth))
-        members = getattr(exc, "exceptions", None)
+        members = exc.exceptions if _may_be_group(exc) else None  # type: ignore[attr-defined]
         if isinstance(members, (list, tuple)):
             if len(members) > MOST_LOOKED_AT:
                 return False
@@ -180,6 +180,11 @@ def _members(exc: BaseException) -> list[BaseException]:
     if type(members) not in (tuple, list) or len(members) > MOST_LOOKED_AT:
         return []
     return list(members) if all(issubclass(type(member), BaseException) for member in members) else []
+
+
+def _may_be_group(exc: BaseException) -> bool:
+    # The backport's, which prints them on Python 3.10, are told by their attribute alone.
+    return issubclass(type(exc), _GROUP) if _GROUP is not None else hasattr(type(exc), "exceptions")
 
 
 def _name_of(exc: BaseException) -> str:
