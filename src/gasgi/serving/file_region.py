@@ -17,6 +17,10 @@ __all__ = ["HAS_SENDFILE", "FileRegion", "open_region", "sendfile_region"]
 PIECE_BYTES = 256 * 1024  # one trip to the thread pool and back costs about as much as sending this
 KERNEL_BYTES = 1024 * 1024  # the most that one system call sends before others get their turn
 HAS_SENDFILE = hasattr(os, "sendfile")
+OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+# An answer under way waits so long for a descriptor, 3 s in all, before it fails: other answers give theirs back.
+# Accepting, which takes the descriptors, pauses a second at a time.
+PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.75, 1.5)
 # The kernel says so for file systems whose files it cannot send; they can still be read.
 CANNOT_SENDFILE = frozenset((errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EOVERFLOW))
 
@@ -106,8 +110,21 @@ async def open_region(
 
     The region ends after ``count`` bytes or where the file ends. Without a ``count`` it has at most ``limit`` bytes
     (-1 for any number): a file that grew since the app looked at its size does not break its content-length.
-    Raises OSError.
+    Waits for a free descriptor, but not for ever. Raises OSError.
     """
+    for pause_s in PAUSES_S:
+        try:
+            return await _open(loop, file, offset, count, limit)
+        except OSError as exc:
+            if exc.errno not in OUT_OF_DESCRIPTORS:
+                raise
+        await asyncio.sleep(pause_s)
+    return await _open(loop, file, offset, count, limit)
+
+
+async def _open(
+    loop: asyncio.AbstractEventLoop, file: Any, offset: int | None, count: int | None, limit: int
+) -> FileRegion:
     if isinstance(file, str):
         return await loop.run_in_executor(None, _open_path, file, offset or 0, count, limit)
     region = FileRegion(os.dup(file if isinstance(file, int) else file.fileno()), offset or 0)
