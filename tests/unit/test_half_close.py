@@ -61,7 +61,7 @@ if sys.platform == "linux":
         client.sendall(b"request")
         client.shutdown(socket.SHUT_WR)
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))
         try:
             with pytest.raises(OSError, match="Errno"):
                 os.dup(accepted.fileno())
