@@ -63,7 +63,7 @@ class FileResponse:
                 region.advance(len(region.content))
                 await response.send_body(region.content, more)
             elif region.left < 0:
-                async for piece in region.stream(loop, count):
+                async for piece in region.stream(count):
                     if not self._is_mine():
                         return
                     await response.send_body(piece, True)

@@ -12,6 +12,8 @@ import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+from gasgi.serving.pipe_reader import PipeReader
+
 __all__ = ["HAS_SENDFILE", "FileRegion", "open_region", "sendfile_region"]
 
 PIECE_BYTES = 256 * 1024  # one trip to the thread pool and back costs about as much as sending this
@@ -33,6 +35,7 @@ class FileRegion:
         self.offset = offset
         self.left = -1  # bytes not yet read or sent; -1 for a pipe or socket, which ends when it ends
         self.content: bytes | None = None  # all of a small region, read when it was opened
+        self._pipe: PipeReader | None = None  # reads what is no regular file
         self._file: Any = None  # the app's, whose position moves by what was sent
 
     def measure(self, count: int | None, limit: int) -> None:
@@ -48,6 +51,11 @@ class FileRegion:
             if len(content) == left:
                 self.content = content
 
+    def become_pipe(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Read a pipe, a socket or a device, not a regular file. Raises OSError."""
+        descriptor, self.descriptor = self.descriptor, -1
+        self._pipe = PipeReader(loop, descriptor)
+
     def follow(self, file: Any) -> None:
         """Move the position of ``file`` (a descriptor or a file object) when the region is closed."""
         self._file = file
@@ -62,15 +70,14 @@ class FileRegion:
             self.advance(len(piece))
             yield piece
 
-    async def stream(self, loop: asyncio.AbstractEventLoop, count: int | None) -> AsyncIterator[bytes]:
+    async def stream(self, count: int | None) -> AsyncIterator[bytes]:
         """Yield what a pipe or socket gives until it ends, ``count`` bytes at most."""
+        reader = self._pipe
+        if reader is None:
+            return
         left = PIECE_BYTES if count is None else count
         while left > 0:
-            await _wait_readable(loop, self.descriptor)
-            try:
-                piece = os.read(self.descriptor, min(left, PIECE_BYTES))
-            except BlockingIOError:
-                continue
+            piece = await reader.read(min(left, PIECE_BYTES))
             if not piece:
                 return
             if count is not None:
@@ -91,6 +98,8 @@ class FileRegion:
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+        if self._pipe is not None:
+            self._pipe.close()
         file, self._file = self._file, None
         if isinstance(file, int):
             os.lseek(file, self.offset, os.SEEK_SET)
@@ -129,6 +138,7 @@ async def _open(
         return await loop.run_in_executor(None, _open_path, file, offset or 0, count, limit)
     region = FileRegion(os.dup(file if isinstance(file, int) else file.fileno()), offset or 0)
     if not stat.S_ISREG(os.fstat(region.descriptor).st_mode):
+        region.become_pipe(loop)
         return region
     if offset is None:
         # A file object may have read ahead of what its user has seen.
@@ -173,20 +183,3 @@ def _open_path(path: str, offset: int, count: int | None, limit: int) -> FileReg
         raise OSError(errno.EINVAL, "http.response.pathsend sends regular files only", path)
     region.measure(count, limit)
     return region
-
-
-async def _wait_readable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
-    ready = loop.create_future()
-    try:
-        loop.add_reader(descriptor, _set, ready)
-    except OSError:
-        return  # a device that cannot be waited for, such as /dev/zero: reading it does not block
-    try:
-        await ready
-    finally:
-        loop.remove_reader(descriptor)
-
-
-def _set(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
