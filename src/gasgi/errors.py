@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from gasgi.tables import STATUS_PHRASES
 
-__all__ = ["ASGIMisuse", "ClientDisconnected", "FrameError", "RequestError", "SettingError", "comes_from_departure"]
-
-MOST_LOOKED_AT = 100  # exceptions, to find out whether they only tell that the client left
+__all__ = ["ASGIMisuse", "ClientDisconnected", "FrameError", "RequestError", "SettingError"]
 
 
 class RequestError(Exception):
@@ -44,31 +42,3 @@ class ASGIMisuse(RuntimeError):
 
 class SettingError(ValueError):
     """A setting has a value gasgi cannot honour; the message names the setting."""
-
-
-def comes_from_departure(exc: BaseException | None) -> bool:
-    """Whether ``exc`` only tells that the client left: frameworks wrap ClientDisconnected in errors of their own.
-
-    A group does when all its members do. Looks at a bounded number of exceptions, and trusts no attribute of theirs.
-    """
-    undecided = [exc]
-    for _ in range(MOST_LOOKED_AT):
-        if not undecided:
-            return True
-        exc = undecided.pop()
-        if exc is None:
-            return False
-        if not isinstance(exc, ClientDisconnected):
-            undecided.extend(_members(exc) or [exc.__cause__ or exc.__context__])
-    return False
-
-
-def _members(exc: BaseException) -> tuple[BaseException, ...] | list[BaseException]:
-    """Return what is in an exception group: Python's own, or the backport's on 3.10."""
-    try:
-        members: object = getattr(exc, "exceptions", None)
-    except Exception:
-        return ()
-    if not isinstance(members, (tuple, list)) or not all(isinstance(member, BaseException) for member in members):
-        return ()
-    return members

@@ -6,7 +6,7 @@ from gasgi.asgi.stream cimport HttpStream
 from gasgi.serving.pieces cimport add_piece
 from gasgi.serving.runtime cimport Runtime
 
-cdef int NOT_STARTED, HEAD_HELD, STREAMING, SENDING_FILE, TRAILERS, COMPLETE
+cdef int NOT_STARTED, READING, HEAD_HELD, STREAMING, SENDING_FILE, TRAILERS, COMPLETE
 
 @cython.final
 cdef class HttpExchange(AppTask):

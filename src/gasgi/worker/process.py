@@ -21,6 +21,14 @@ from gunicorn import sock as gunicorn_sock
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers import base
 
+from gasgi.app_errors import (
+    describe_exception,
+    format_exception,
+    is_printable,
+    log_exception,
+    safe_text,
+    traceback_of,
+)  # fmt: skip
 from gasgi.asgi.asgi2 import single_callable
 from gasgi.asgi.failed_app import failed_app
 from gasgi.asgi.lifespan import Lifespan, LifespanFailed
@@ -212,16 +220,22 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             if not self.alive:
                 raise  # told to stop meanwhile
             if self.reloader is not None:
-                self.log.exception("The application does not load; it is loaded again once a file of it has changed")
+                log_exception(
+                    self.log, exc, "The application does not load; it is loaded again once a file of it has changed"
+                )
                 for filename in _files_of(exc):
                     self.reloader.add_extra_file(filename)
-                self.wsgi = failed_app("".join(traceback.format_exception(exc)))
-            elif isinstance(exc, (SystemExit, KeyboardInterrupt)):
+                self.wsgi = failed_app(format_exception(exc))
+            elif issubclass(type(exc), (SystemExit, KeyboardInterrupt)):
                 # Let through, gunicorn would start the worker anew for ever.
                 self.log.error("The application ended its own import: %s", _describe_exit(exc))
                 raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
-            else:
+            elif is_printable(exc):
                 raise
+            else:
+                # gunicorn would leave it to Python's formatting.
+                log_exception(self.log, exc, "The application does not load")
+                raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
         try:
             self.asgi = single_callable(self.wsgi)
         except SettingError as exc:
@@ -259,10 +273,10 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         except LifespanFailed as exc:
             self.log.error("ASGI lifespan startup failed: %s", exc)
             return int(Arbiter.WORKER_BOOT_ERROR)
-        except (Exception, asyncio.CancelledError):
+        except (Exception, asyncio.CancelledError) as exc:
             # gunicorn counts a worker as booted before run(), and would start another one for ever. An app that cancels
             # all tasks while it starts cancels this one.
-            self.log.exception("Exception while the worker was starting")
+            log_exception(self.log, exc, "Exception while the worker was starting")
             return int(Arbiter.WORKER_BOOT_ERROR)
         await self._wait_for_stop()
         server.stop_accepting()
@@ -400,14 +414,14 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
 def _files_of(exc: BaseException) -> set[str]:
     """Return the files in which ``exc`` came up: what has to change before the application loads."""
-    files = {frame.filename for frame in traceback.extract_tb(exc.__traceback__)}
-    if isinstance(exc, SyntaxError) and exc.filename is not None:
+    files = {frame.f_code.co_filename for frame, _ in traceback.walk_tb(traceback_of(exc))}
+    if type(exc) is SyntaxError and exc.filename is not None:
         files.add(exc.filename)
     return {filename for filename in files if os.path.isfile(filename)}
 
 
 def _describe_exit(exc: BaseException) -> str:
-    return f"sys.exit({exc.code!r})" if isinstance(exc, SystemExit) else type(exc).__name__
+    return f"sys.exit({safe_text(exc.code, repr)})" if isinstance(exc, SystemExit) else describe_exception(exc)
 
 
 def make_ssl_context(cfg: Any) -> ssl.SSLContext | None:
@@ -419,7 +433,7 @@ def make_ssl_context(cfg: Any) -> ssl.SSLContext | None:
     except Exception as exc:
         raise SettingError(
             f"TLS cannot be set up from certfile={cfg.certfile!r}, keyfile={cfg.keyfile!r}, ca_certs={cfg.ca_certs!r}, "
-            f"ciphers={cfg.ciphers!r} and the ssl_context hook: {type(exc).__name__}: {exc}"
+            f"ciphers={cfg.ciphers!r} and the ssl_context hook: {describe_exception(exc)}"
         ) from exc
     if not isinstance(context, ssl.SSLContext):
         raise SettingError(f"the ssl_context hook must return an ssl.SSLContext, not {context!r}")
