@@ -113,6 +113,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         note(f"sleep begins {os.getpid()}")
         await asyncio.sleep(float(path.rpartition("/")[2]))
         await answer(send, b"slept")
+    elif path.startswith("/nap/"):
+        note("nap begins")
+        time.sleep(float(path.rpartition("/")[2]))
+        await answer(send, b"napped")
     elif path == "/stream":
         await stream(send)
     elif path == "/block":
