@@ -65,6 +65,7 @@ class HttpConnection(ResponseOwner):
         # Per request
         self._exchange: AppTask | None = None
         self._departure: Departure | None = None  # of a client that shut its side
+        self._ended_stream: AppTask | None = None  # told so because the worker stops
 
     # asyncio.Protocol
 
@@ -153,8 +154,10 @@ class HttpConnection(ResponseOwner):
                 self._transport.abort()
         if self._inbox.is_paused and self._phase < LINGERING:
             self._look_at_peer()
+        if self._runtime.ends_streams and self._phase == REQUEST:
+            self._end_stream()
         if deadlines.is_grace_over(now) and self._exchange is not None:
-            if self._departure is not None and self._phase == REQUEST:
+            if self._departure is not None and self._phase == REQUEST and self._exchange is not self._ended_stream:
                 self._departure.end_grace(self._exchange, self._transport)
             else:
                 self._exchange.cancel()
@@ -175,6 +178,20 @@ class HttpConnection(ResponseOwner):
             departure.look(self._transport)
         if self._exchange is not None:
             departure.begin_grace(self._exchange, True)
+
+    def _end_stream(self) -> None:
+        """The worker stops: tell the app of an answer without a known end, once, as if its client had left."""
+        exchange = self._exchange
+        if exchange is None or exchange is self._ended_stream or exchange.is_websocket:
+            return
+        if not self._response.is_open_ended():
+            return
+        self._ended_stream = exchange
+        exchange.disconnect()
+        if self._runtime.settings.disconnect_grace_s > 0:
+            self._deadlines.set_grace()
+        else:
+            exchange.cancel()
 
     def drain(self) -> None:
         if self._phase == IDLE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import math
 import socket
 import ssl
 from collections import deque
@@ -79,6 +80,7 @@ class Server:
         self._is_in_trouble = False  # accepting failed; it goes on at the next tick
         self._warned_at = -WARN_EVERY_S
         self._tick_s = TICK_S
+        self._streams_end_at = math.inf  # loop time
 
         # Whose deadlines this tick has still to look at, and the time it compares them with
         self._unswept_connections: deque[Connection] = deque()
@@ -105,6 +107,7 @@ class Server:
         # Deadlines are set from ``runtime.now``, which is up to one tick old. Comparing them with the time of the tick
         # before makes each at least as long as its setting, and at most two ticks longer.
         before, runtime.now = runtime.now, self._loop.time()
+        runtime.ends_streams = runtime.now >= self._streams_end_at
         if not self._is_sweeping():
             self._due_before = before
             self._unswept_connections.extend(runtime.connections)
@@ -282,6 +285,8 @@ class Server:
         """
         runtime = self._runtime
         runtime.is_draining = True
+        if runtime.settings.stream_drain_s:
+            self._streams_end_at = self._loop.time() + runtime.settings.stream_drain_s
         # Let requests that have arrived be read first, so that their connections do not count as idle.
         for _ in range(3):
             await _let_others_run(0)
