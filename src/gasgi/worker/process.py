@@ -36,6 +36,7 @@ from gasgi.worker import loops as loops
 from gasgi.worker.build_info import one_line
 from gasgi.worker.collector import freeze_collector, raise_collector_threshold
 from gasgi.worker.health import Health
+from gasgi.worker.load_failure import LoadFailure
 from gasgi.worker.malloc import keep_freed_memory
 from gasgi.worker.server import Server
 from gasgi.worker.thread_stacks import ThreadStacks, format_stacks
@@ -96,6 +97,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             self._refusal = exc
         self._should_hurry = False
         self._is_reloading = False
+        self._load_failure: LoadFailure | None = None
         self._end_at = 0.0  # loop time at which the process has to be gone; 0: nobody has asked
 
     def init_process(self) -> None:
@@ -208,25 +210,23 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         """Load the ASGI application; gunicorn calls it so."""
         try:
             self.wsgi = self.app.wsgi()
+            self.asgi = single_callable(self.wsgi)
         except BaseException as exc:
             if not self.alive:
                 raise  # told to stop meanwhile
             if self.reloader is not None:
                 self.log.exception("The application does not load; it is loaded again once a file of it has changed")
-                for filename in _files_of(exc):
-                    self.reloader.add_extra_file(filename)
-                self.wsgi = failed_app("".join(traceback.format_exception(exc)))
+                self._load_failure = LoadFailure(exc, self.cfg.reload_extra_files)
+                self.asgi = failed_app("".join(traceback.format_exception(exc)))
+            elif isinstance(exc, SettingError):
+                self.log.error("%s", exc)
+                raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
             elif isinstance(exc, (SystemExit, KeyboardInterrupt)):
                 # Let through, gunicorn would start the worker anew for ever.
                 self.log.error("The application ended its own import: %s", _describe_exit(exc))
                 raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
             else:
                 raise
-        try:
-            self.asgi = single_callable(self.wsgi)
-        except SettingError as exc:
-            self.log.error("%s", exc)
-            raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
         # The application may have set up logging anew, which closes the files it had (logging.config.dictConfig).
         self._stacks.follow()
 
@@ -332,7 +332,15 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             self.log.info("Stopped during ASGI lifespan startup")
             await lifespan.abandon()
             return None
-        await startup
+        try:
+            await startup
+        except LifespanFailed as exc:
+            if self.reloader is None:
+                raise
+            self.log.error("ASGI lifespan startup failed: %s; it begins anew once a file has changed", exc)
+            self._load_failure = LoadFailure(exc, self.cfg.reload_extra_files)
+            runtime.app = failed_app(f"ASGI lifespan startup failed: {exc}\n")
+            return None
         if lifespan.is_running:
             runtime.state = lifespan.state
         return lifespan
@@ -345,9 +353,19 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _on_tick(self) -> None:
         self._health.tick()
+        if self._load_failure is not None and self.alive:
+            self._look_for_mending(self._load_failure)
         if self.ppid != os.getppid() and not self._stop.is_set():
             self.log.info("Parent changed, shutting down: %s", self)
             self._on_term()
+
+    def _look_for_mending(self, failure: LoadFailure) -> None:
+        """Leave as for gunicorn's reloader, which does not watch what has not loaded."""
+        changed = failure.find_change()
+        if changed is not None:
+            self.log.info("Worker reloading: %s modified", changed)
+            self._leave_for_reload()
+            self.cfg.worker_int(self)
 
     def _on_quota(self) -> None:
         if self.alive:
@@ -361,8 +379,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         except OSError:
             return
         if not self.alive and not self._stop.is_set():
-            self._is_reloading = True
-            self._end_within(QUICK_STOP_S)
+            self._leave_for_reload()
+
+    def _leave_for_reload(self) -> None:
+        self.alive = False
+        self._is_reloading = True
+        self._end_within(QUICK_STOP_S)
 
     def _close_loop(self) -> None:
         """Cancel what is left, run the finally-blocks and close."""
@@ -396,14 +418,6 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         timer = threading.Timer(patience_s, leave)
         timer.daemon = True
         timer.start()
-
-
-def _files_of(exc: BaseException) -> set[str]:
-    """Return the files in which ``exc`` came up: what has to change before the application loads."""
-    files = {frame.filename for frame in traceback.extract_tb(exc.__traceback__)}
-    if isinstance(exc, SyntaxError) and exc.filename is not None:
-        files.add(exc.filename)
-    return {filename for filename in files if os.path.isfile(filename)}
 
 
 def _describe_exit(exc: BaseException) -> str:
