@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import threading
@@ -36,6 +37,8 @@ async def lifespan(receive: Any, send: Any) -> None:
     note("shutdown begins")
     if "SHUTDOWN_CANCELS" in os.environ:
         cancel_all()
+    if "SHUTDOWN_RESISTS" in os.environ:
+        await resist()
     await asyncio.sleep(float(os.environ.get("SHUTDOWN_S", "0")))
     note("shutdown")
     await send({"type": "lifespan.shutdown.complete"})
@@ -76,6 +79,13 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
 def cancel_all() -> None:
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
+
+
+async def resist() -> None:
+    """Go on, whoever cancels it."""
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(300)
 
 
 kept: list[Any] = []
@@ -132,6 +142,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/generator":
         kept.append(never_finished())
         await anext(kept[-1])
+        await answer(send, b"begun")
+    elif path == "/resist":
+        kept.append(asyncio.create_task(resist()))
         await answer(send, b"begun")
     elif path == "/cancel-all":
         cancel_all()

@@ -19,7 +19,7 @@ cdef int CLIENT_LEFT, GONE, SHUT
 cdef int IDLE, HEAD, WAITING, REQUEST, DISCARDING, LINGERING, CLOSED
 cdef int UNDECIDED
 cdef Py_ssize_t MAX_UNFINISHED
-cdef double LINGER_S, QUIET_S
+cdef double LINGER_S, IDLE_S
 
 @cython.final
 cdef class HttpConnection(ResponseOwner):

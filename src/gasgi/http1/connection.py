@@ -37,7 +37,9 @@ from gasgi.websocket.handshake import read_handshake
 __all__ = ["HttpConnection"]
 
 MAX_UNFINISHED = 16  # tasks that go on after their response; with more, the next request of the connection waits
-QUIET_S = 1.0  # a client idle for less may have its next request on the way when the worker stops
+# A client idle for less may have its next request on the way when the worker stops. Twice the worker's tick, since the
+# time it was taken from may have been a tick old.
+IDLE_S = 2.0
 
 
 class HttpConnection(ResponseOwner):
@@ -195,11 +197,10 @@ class HttpConnection(ResponseOwner):
 
     def drain(self) -> None:
         if self._phase == IDLE:
-            # Twice, because the time it was set from may have been a second old.
-            if self._runtime.now - self._last_active >= 2 * QUIET_S:
+            if self._runtime.now - self._last_active >= IDLE_S:
                 self._close()
             else:
-                self._deadlines.set_read(QUIET_S)
+                self._deadlines.set_read(self._runtime.quiet_s)
 
     def abort(self) -> None:
         exchange = self._exchange
@@ -405,7 +406,7 @@ class HttpConnection(ResponseOwner):
         runtime = self._runtime
         self._phase = IDLE
         self._last_active = runtime.now
-        self._deadlines.read_at = runtime.now + (QUIET_S if runtime.is_draining else runtime.keep_alive_s)
+        self._deadlines.read_at = runtime.now + (runtime.quiet_s if runtime.is_draining else runtime.keep_alive_s)
 
     # Ends
 

@@ -43,10 +43,12 @@ from gasgi.worker.thread_stacks import ThreadStacks, format_stacks
 
 __all__ = ["Worker"]
 
-# How graceful_timeout is shared out: at its end the arbiter sends SIGKILL. Seconds; a tenth of it between these bounds.
+# How the time for a stop is shared out; that is graceful_timeout, at whose end the arbiter sends SIGKILL, or less when
+# told to hurry. Seconds; a tenth of it between these bounds.
 SHUTDOWN_S = (0.5, 3.0)  # at least, for lifespan.shutdown; it gets what the requests leave
 ABORT_S = (0.05, 1.0)  # for the finally-blocks of requests that were cut off
-EXIT_S = (0.05, 0.5)  # for the process to end
+EXIT_S = (0.05, 0.5)  # for the process to end; of that what resists its cancellation gets, twice, this share:
+RESIST_SHARE = 0.125
 # Told to hurry (SIGINT, SIGQUIT), or reloading: the arbiter, which allows two seconds after an earlier SIGTERM.
 QUICK_DRAIN_S = 0.5
 QUICK_STOP_S = 5.0
@@ -98,6 +100,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._should_hurry = False
         self._is_reloading = False
         self._load_failure: LoadFailure | None = None
+        self._patience_s = 0.0  # what is shared out, seconds
         self._end_at = 0.0  # loop time at which the process has to be gone; 0: nobody has asked
 
     def init_process(self) -> None:
@@ -113,6 +116,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         except SettingError as exc:
             self.log.error("%s", exc)
             raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
+        self._patience_s = self.settings.graceful_timeout_s
         raise_collector_threshold(self.settings)
         self.loop = loops.new_loop(self.settings.asgi_loop)
         asyncio.set_event_loop(self.loop)
@@ -166,13 +170,13 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _on_term(self) -> None:
         self.alive = False
-        self._end_within(self.settings.graceful_timeout_s - self._share(EXIT_S))
+        self._end_within(self.settings.graceful_timeout_s)
 
     def _on_quit(self) -> None:
         if self._should_hurry:
             return  # Ctrl-C: the terminal's SIGINT is followed by the arbiter's SIGQUIT
         self._should_hurry = True
-        patience_s = min(QUICK_STOP_S, self.settings.graceful_timeout_s - self._share(EXIT_S))
+        patience_s = min(QUICK_STOP_S, self.settings.graceful_timeout_s)
         self._end_within(patience_s if self.alive else min(patience_s, QUICKER_STOP_S))
         self.alive = False
         self.cfg.worker_int(self)
@@ -197,12 +201,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             os._exit(1)
 
     def _end_within(self, seconds: float) -> None:
-        end_at = self.loop.time() + max(seconds, 0.0)
-        self._end_at = min(self._end_at or end_at, end_at)
+        """Share ``seconds`` out, unless a stop that began before ends sooner."""
+        end_at = self.loop.time() + seconds - _share(seconds, EXIT_S)
+        if not self._end_at or end_at < self._end_at:
+            self._end_at = end_at
+            self._patience_s = seconds
         self._stop.set()
-
-    def _share(self, bounds: tuple[float, float]) -> float:
-        return min(max(self.settings.graceful_timeout_s * 0.1, bounds[0]), bounds[1])
 
     # The life of the process
 
@@ -267,16 +271,15 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         await self._wait_for_stop()
         server.stop_accepting()
         is_quick = self._should_hurry or self._is_reloading
+        abort_s = _share(self._patience_s, ABORT_S)
+        drain_until = self._end_at - _share(self._patience_s, SHUTDOWN_S) - abort_s
         if is_quick:
-            drain_until = min(self.loop.time() + QUICK_DRAIN_S, self._end_at)
-        else:
-            drain_until = self._end_at - self._share(SHUTDOWN_S) - self._share(ABORT_S)
-        await server.drain(drain_until, self._share(ABORT_S), lambda: self._should_hurry and not is_quick, is_quick)
+            drain_until = min(self.loop.time() + QUICK_DRAIN_S, drain_until)
+        await server.drain(drain_until, abort_s, lambda: self._should_hurry and not is_quick, is_quick)
         if lifespan is not None:
             await lifespan.shutdown(max(self._end_at - self.loop.time(), SHUTDOWN_S[0]))
         self._health.stop()
         server.stop_clock()
-        self._beat_timer.cancel()
         return 0
 
     async def _wait_for_stop(self) -> None:
@@ -349,7 +352,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         """Tell the arbiter that the loop runs, several times within gunicorn's ``timeout``."""
         self.notify()
         pause_s = min(BEAT_S, self.cfg.timeout / BEATS_PER_TIMEOUT) if self.cfg.timeout else BEAT_S
-        self._beat_timer = self.loop.call_later(pause_s, self._beat)
+        self.loop.call_later(pause_s, self._beat)  # until the loop is closed
 
     def _on_tick(self) -> None:
         self._health.tick()
@@ -392,10 +395,10 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         for task in pending:
             task.cancel()
         if pending:
-            self.loop.run_until_complete(asyncio.wait(pending, timeout=self._share(ABORT_S)))
+            self.loop.run_until_complete(asyncio.wait(pending, timeout=self._time_to_resist()))
         # Generators of the app may wait in their finally-blocks, too.
         generators = self.loop.create_task(self.loop.shutdown_asyncgens())
-        self.loop.run_until_complete(asyncio.wait((generators,), timeout=self._share(ABORT_S)))
+        self.loop.run_until_complete(asyncio.wait((generators,), timeout=self._time_to_resist()))
         # Signals that come now find nothing to do; closing the loop would let them end the process half-way.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             self.loop.remove_signal_handler(number)
@@ -403,9 +406,15 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._left_s = max(self._end_at - self.loop.time(), 0.0)
         self.loop.close()
 
+    def _time_to_resist(self) -> float:
+        at_most = _share(self._patience_s, ABORT_S)
+        if not self._end_at:
+            return at_most  # nobody waits: the worker could not start
+        return min(max(self._end_at - self.loop.time(), _share(self._patience_s, EXIT_S) * RESIST_SHARE), at_most)
+
     def _exit_in_time(self, code: int) -> None:
         """Leave threads that do not end behind: Python would wait for them without heartbeat and without end."""
-        patience_s = self._left_s + self._share(EXIT_S) / 2
+        patience_s = self._left_s + _share(self._patience_s, EXIT_S) / 2
         if self.cfg.timeout:
             # The arbiter, which sees no heartbeat behind this one, would report a worker that hangs.
             self.notify()
@@ -418,6 +427,10 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         timer = threading.Timer(patience_s, leave)
         timer.daemon = True
         timer.start()
+
+
+def _share(seconds: float, bounds: tuple[float, float]) -> float:
+    return min(max(seconds * 0.1, bounds[0]), bounds[1])
 
 
 def _describe_exit(exc: BaseException) -> str:
