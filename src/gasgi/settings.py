@@ -163,6 +163,9 @@ class Settings:
     header_timeout_s: float = _deadline(15.0, "time from the first byte of a head to its end (408)")
     body_timeout_s: float = _deadline(60.0, "longest silence inside a request body the app waits for (408)")
     write_timeout_s: float = _deadline(60.0, "longest time a client takes nothing of an answer that waits for it")
+    stream_drain_s: float = _deadline(
+        0.0, "time that answers without a known end, such as event streams, go on while the worker stops"
+    )
     tls_handshake_timeout_s: float = _own(15.0, "time for the TLS handshake", low=0.1, high=DAY_S)
     proxy_header_timeout_s: float = _own(5.0, "time for the PROXY header", low=0.1, high=DAY_S)
     limit_concurrency: int = _own(

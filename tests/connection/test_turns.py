@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -218,6 +219,74 @@ def test_an_app_that_others_cancel_before_its_first_step_is_answered_for():
         ]
         assert not crowd.runtime.conversations
         assert crowd.connections[2] not in crowd.runtime.connections
+        assert crowd.runtime.turns.unstarted == 0
+
+
+class SlowCrowd(Crowd):
+    """By the clock of the turns, the application blocks the loop for a second each time."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.seconds = 0.0
+        super().__init__(settings)
+        self.runtime.turns = Turns(self.runtime.loop, lambda: self.seconds)
+
+    async def _count(self, scope: Any, receive: Any, send: Any) -> None:
+        self.seconds += 1.0
+        await super()._count(scope, receive, send)
+
+
+def test_requests_whose_apps_block_are_answered_in_order_one_in_a_turn():
+    with SlowCrowd() as crowd:
+        seen = [0]
+
+        async def watch() -> None:
+            await crowd.ask_all()
+            while len(crowd.order) < CROWD:
+                await asyncio.sleep(0)
+                seen.append(len(crowd.order))
+
+        crowd.run(watch())
+        crowd.settle()
+        assert max(after - before for before, after in itertools.pairwise(seen)) == 1
+        assert crowd.order == list(range(CROWD))
+        assert crowd.answered() == CROWD
+
+
+def test_a_client_that_leaves_while_its_app_is_put_off_is_forgotten():
+    with SlowCrowd(Settings(disconnect_grace_s=0)) as crowd:
+
+        async def ask_and_leave() -> None:
+            for number, connection in enumerate(crowd.connections[:4]):
+                connection.data_received(request(number))
+            await asyncio.sleep(0)
+            crowd.connections[2].connection_lost(ConnectionResetError())
+
+        crowd.run(ask_and_leave())
+        crowd.settle()
+        assert crowd.order == [0, 1, 3]
+        assert not crowd.runtime.conversations
+        assert crowd.connections[2] not in crowd.runtime.connections
+
+
+def test_an_app_that_others_cancel_while_it_is_put_off_is_answered_for():
+    with SlowCrowd() as crowd:
+
+        async def ask_and_cancel() -> None:
+            for number, connection in enumerate(crowd.connections[:3]):
+                connection.data_received(request(number))
+            await asyncio.sleep(0)
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+
+        crowd.run(ask_and_cancel())
+        crowd.settle()
+        assert crowd.order == [0]
+        for transport in crowd.transports[1:3]:
+            assert transport.written.startswith(b"HTTP/1.1 500 ")
+        assert sorted(crowd.log.lines) == [
+            ("error", f"ASGI app was cancelled from within during GET /{number}") for number in (1, 2)
+        ]
+        assert not crowd.runtime.conversations
         assert crowd.runtime.turns.unstarted == 0
 
 

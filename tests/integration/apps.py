@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import threading
@@ -36,6 +37,8 @@ async def lifespan(receive: Any, send: Any) -> None:
     note("shutdown begins")
     if "SHUTDOWN_CANCELS" in os.environ:
         cancel_all()
+    if "SHUTDOWN_RESISTS" in os.environ:
+        await resist()
     await asyncio.sleep(float(os.environ.get("SHUTDOWN_S", "0")))
     note("shutdown")
     await send({"type": "lifespan.shutdown.complete"})
@@ -78,6 +81,13 @@ def cancel_all() -> None:
         task.cancel()
 
 
+async def resist() -> None:
+    """Go on, whoever cancels it."""
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(300)
+
+
 kept: list[Any] = []
 
 
@@ -113,6 +123,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         note(f"sleep begins {os.getpid()}")
         await asyncio.sleep(float(path.rpartition("/")[2]))
         await answer(send, b"slept")
+    elif path.startswith("/nap/"):
+        note("nap begins")
+        time.sleep(float(path.rpartition("/")[2]))
+        await answer(send, b"napped")
     elif path == "/stream":
         await stream(send)
     elif path == "/block":
@@ -128,6 +142,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/generator":
         kept.append(never_finished())
         await anext(kept[-1])
+        await answer(send, b"begun")
+    elif path == "/resist":
+        kept.append(asyncio.create_task(resist()))
         await answer(send, b"begun")
     elif path == "/cancel-all":
         cancel_all()

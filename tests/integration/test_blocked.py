@@ -47,6 +47,25 @@ def test_a_short_timeout_leaves_a_healthy_worker_alone(start, loop):
     server.stop()
 
 
+def test_handlers_that_block_for_less_than_the_timeout_lose_no_request(start, journal, loop):
+    """Together they block for 13 s; a quota and a stop come meanwhile."""
+    server = start(APP, "--timeout", "5", "--graceful-timeout", "60", "--max-requests", "20", loop=loop)
+    clients = [ask(server.address, "/") for _ in range(16)]
+    for client in clients:
+        assert b"connection: close" not in client.recv(65536)
+    for client in clients:
+        client.sendall(b"GET /nap/0.8 HTTP/1.1\r\nHost: here\r\n\r\n")
+    server.wait_for("Autorestarting worker")
+    wait_until(lambda: journal().count("nap begins") >= 8, "more of the naps")
+    server.signal(signal.SIGTERM)
+    for client in clients:
+        assert client.recv(65536).endswith(b"napped")
+        client.close()
+    assert server.wait() == 0
+    assert "WORKER TIMEOUT" not in server.log
+    assert "[ERROR]" not in server.log
+
+
 def test_the_stack_is_logged_when_c_code_blocks_the_interpreter(start):
     server = start(APP, "--timeout", "2")
     with ask(server.address, "/block-c"):

@@ -12,7 +12,7 @@ import sys
 import gunicorn
 import pytest
 
-from tests.support.gunicorn import edit_until, free_port, wait_until
+from tests.support.gunicorn import free_port, wait_until
 
 APP = "tests.integration.apps:app"
 RAISE_WITHOUT_END = "from tests.support import odd_errors; raise odd_errors.doubled(60)"
@@ -180,31 +180,6 @@ def test_preload_shares_the_import_and_each_worker_runs_its_lifespan(start, jour
     assert journal().count("shutdown") == 2
 
 
-@pytest.mark.parametrize(
-    ("mistake", "shown"),
-    [
-        ("def broken(:\n", b"SyntaxError"),
-        ("undefined\n", b"NameError"),
-        ("import no_such_module\n", b"ModuleNotFoundError"),
-        ("application = 1\n", b"Failed to find attribute"),
-        ("import sys\nsys.exit('no database')\n", b"SystemExit: no database"),
-        (f"{RAISE_WITHOUT_END}\n", b"Member of the group: "),
-    ],
-)
-def test_reload_shows_why_the_application_does_not_load_and_serves_again_once_it_does(
-    start, tmp_path, loop, mistake, shown
-):
-    source = tmp_path / "edited.py"
-    good = "from tests.integration.apps import app\n"
-    source.write_text(good)
-    server = start("edited:app", "--reload", "--pythonpath", str(tmp_path), loop=loop)
-    assert b"200 OK" in get(server.address)
-    edit_until(lambda: b"500 Internal" in get(server.address), source, mistake)
-    assert shown in get(server.address)
-    edit_until(lambda: b"200 OK" in get(server.address), source, good)
-    server.stop()
-
-
 @pytest.mark.parametrize("end", ["sys.exit('no database')", "sys.exit()", "raise KeyboardInterrupt"])
 def test_an_application_that_ends_its_own_import_stops_the_boot(start, tmp_path, end):
     (tmp_path / "ending.py").write_text(f"import sys\n{end}\n")
@@ -220,17 +195,6 @@ def test_an_application_that_raises_a_group_without_end_stops_the_boot(start, tm
     server = start("ending:app", "--pythonpath", str(tmp_path), workers=0)
     assert server.wait() == 3
     assert "[ERROR] The application does not load\n" in server.log
-
-
-def test_reload_does_not_wait_for_open_streams(start, tmp_path, journal):
-    source = tmp_path / "edited.py"
-    source.write_text("from tests.integration.apps import app\n")
-    server = start("edited:app", "--reload", "--graceful-timeout", "500", "--pythonpath", str(tmp_path))
-    with socket.create_connection(server.address) as stream:
-        stream.sendall(b"GET /stream HTTP/1.1\r\nHost: here\r\n\r\n")
-        stream.recv(65536)
-        server.reload_by_edit(source, "from tests.integration.apps import app\n# changed\n")
-    assert "shutdown" in journal()
 
 
 def test_daemon_detaches_and_serves(start, tmp_path):

@@ -100,6 +100,54 @@ def test_a_generator_without_end_does_not_keep_the_worker(start, journal):
     assert "SIGKILL" not in server.log
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+@pytest.mark.parametrize("graceful_s", [1, 3])
+def test_what_resists_its_cancellation_does_not_keep_the_worker(start, journal, graceful_s, number):
+    """A task of the application's, a generator and the shutdown itself."""
+    server = start(APP, "--graceful-timeout", str(graceful_s), environ={"SHUTDOWN_RESISTS": "1"})
+    for path in ("/resist", "/generator"):
+        assert ask(server.address, path).recv(65536).endswith(b"begun")
+    server.signal(number)
+    assert server.wait() == 0
+    assert journal()[-1] == "shutdown begins"
+    assert "Worker exiting" in server.log
+    assert "SIGKILL" not in server.log
+
+
+def test_the_heart_beats_until_the_loop_is_closed(start):
+    server = start(APP, "--timeout", "1", "--graceful-timeout", "100")
+    (old,) = server.workers()
+    for path in ("/resist", "/generator"):
+        assert ask(server.address, path).recv(65536).endswith(b"begun")
+    server.signal(signal.SIGHUP)
+    wait_until(lambda: old not in server.workers(), "the old worker's end")
+    assert "WORKER TIMEOUT" not in server.log
+    server.stop()
+
+
+@pytest.mark.parametrize("graceful_s", [1, 2])
+def test_idle_clients_do_not_outlast_a_short_graceful_timeout(start, journal, graceful_s):
+    server = start(APP, "--graceful-timeout", str(graceful_s), "--keep-alive", "60")
+    with ask(server.address, "/") as client:
+        client.recv(65536)
+        server.signal(signal.SIGTERM)
+        assert client.recv(65536) == b""
+        assert server.wait() == 0
+    assert journal()[-1] == "shutdown"
+    assert "did not end in time" not in server.log
+
+
+def test_a_grace_period_longer_than_graceful_timeout_does_not_keep_the_worker(start, journal):
+    config = "asgi_disconnect_grace_period = 600\n"
+    server = start(APP, "--graceful-timeout", "3", config=config)
+    with ask(server.address, "/sleep/500"):
+        wait_until(lambda: any(line.startswith("sleep begins") for line in journal()), "the request")
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert journal()[-1] == "shutdown"
+    assert "SIGKILL" not in server.log
+
+
 def test_a_shutdown_that_cancels_all_other_tasks_completes(start, journal, loop):
     server = start(APP, loop=loop, environ={"SHUTDOWN_CANCELS": "1", "SHUTDOWN_S": "0.3"})
     server.signal(signal.SIGTERM)

@@ -82,7 +82,7 @@ def test_reload_costs_no_request(start, tmp_path):
     source = tmp_path / "edited.py"
     text = "from tests.integration.apps import app\n"
     source.write_text(text)
-    server = start("edited:app", "--reload", "--pythonpath", str(tmp_path))
+    server = start("edited:app", "--reload", "--reload-engine", "poll", "--pythonpath", str(tmp_path))
     with wrk(server):
         for edit in (1, 2):
             server.reload_by_edit(source, f"{text}# {edit}\n")

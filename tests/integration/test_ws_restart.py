@@ -103,7 +103,7 @@ def test_max_requests_tells_them_and_loses_no_request_either(start, journal):
 def test_a_changed_file_tells_them(start, journal, tmp_path):
     source = tmp_path / "edited.py"
     source.write_text("from tests.integration.ws_app import app\n")
-    server = start("edited:app", "--reload", "--pythonpath", str(tmp_path))
+    server = start("edited:app", "--reload", "--reload-engine", "poll", "--pythonpath", str(tmp_path))
     with run_websocket_load(url(server), CLIENTS) as load:
         wait_for_numbers(load)
         server.reload_by_edit(source, "from tests.integration.ws_app import app\n# changed\n")

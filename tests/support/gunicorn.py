@@ -36,18 +36,28 @@ def wait_until(look: Callable[[], T], what: str, deadline_s: float = DEADLINE_S)
         time.sleep(0.02)
 
 
-def edit_until(look: Callable[[], object], source: Path, text: str) -> None:
+def write_in_place(source: Path, text: str, moment: float) -> None:
+    """Save as most editors do; ``moment`` is the time that the file bears."""
+    source.write_text(text)
+    os.utime(source, (moment, moment))
+
+
+def edit_until(
+    look: Callable[[], object],
+    source: Path,
+    text: str,
+    save: Callable[[Path, str, float], None] = write_in_place,
+) -> None:
     """Write ``text`` to ``source``, for a server with ``--reload``, until ``look`` shows that it was noticed.
 
     Once is not enough: gunicorn's reloader cannot notice an edit made before it first looked at the file, and it first
     looks at some time after the worker has announced that it serves.
     """
-    moment = source.stat().st_mtime
-    source.write_text(text)
+    moment = source.stat().st_mtime if source.exists() else time.time()
     for _ in range(9):
         # The reloader compares modification times; two edits must not look like one.
         moment += 10
-        os.utime(source, (moment, moment))
+        save(source, text, moment)
         with contextlib.suppress(AssertionError):
             wait_until(look, "the edit to be seen", deadline_s=5)
             return

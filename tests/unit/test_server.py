@@ -521,6 +521,30 @@ def test_draining_aborts_what_is_left_at_the_deadline(bench):
     assert "did not end in time" in it.log.levels("warning")[0]
 
 
+@pytest.mark.parametrize("stream_drain_s", [0.0, 2.0])
+def test_streams_are_ended_when_their_time_is_over(bench, stream_drain_s):
+    it = bench(stream_drain_s=stream_drain_s)
+    it.server.start_clock()
+    it.loop.pass_time(100.0)
+    seen: list[tuple[float, bool]] = []
+
+    class Stream:
+        def sweep(self, now: float) -> None:
+            seen.append((it.loop.now - began, it.runtime.ends_streams))
+
+        def drain(self) -> None: ...
+        def abort(self) -> None:
+            it.runtime.connections.clear()
+
+    it.runtime.connections.add(Stream())
+    assert not it.runtime.ends_streams
+    began = it.loop.now
+    drain(it, 5.0)
+    ends_at = stream_drain_s or 1000.0
+    assert all(ends == (passed >= ends_at) for passed, ends in seen if abs(passed - ends_at) > 0.2)
+    assert len(seen) > 20
+
+
 def test_draining_hurries_when_told(bench):
     it = bench()
     it.server.start_clock()

@@ -131,12 +131,12 @@ class AppTask:
 
     async def run(self) -> None:
         """Run the app; log what goes wrong in it."""
-        self._runtime.turns.unstarted -= 1
-        if self._app_state == DROPPED:
-            self._end()
-            return
-        self._app_state = RUNNING
         try:
+            if not self._runtime.turns.may_run():
+                await self._runtime.turns.put_off()
+            if self._app_state == DROPPED:
+                return
+            self._app_state = RUNNING
             await self._runtime.app(self._scope, self.receive, self.send)  # type: ignore[arg-type]
             self.app_returned()
         except asyncio.CancelledError:

@@ -19,7 +19,7 @@ cdef int CLIENT_LEFT, GONE, SHUT
 cdef int IDLE, HEAD, WAITING, REQUEST, DISCARDING, LINGERING, CLOSED
 cdef int UNDECIDED
 cdef Py_ssize_t MAX_UNFINISHED
-cdef double LINGER_S, QUIET_S
+cdef double LINGER_S, IDLE_S
 
 @cython.final
 cdef class HttpConnection(ResponseOwner):
@@ -41,11 +41,13 @@ cdef class HttpConnection(ResponseOwner):
 
     cdef AppTask _exchange
     cdef Departure _departure
+    cdef AppTask _ended_stream
 
     cpdef sweep(self, double now)
     cpdef take_turn(self)
     cdef _look_at_peer(self)
     cdef _begin_departure(self)
+    cdef _end_stream(self)
     cdef _read_head(self, bytes data)
     cdef _wait_for_turn(self, bytes data)
     cdef _begin(self, ParsedHead head)

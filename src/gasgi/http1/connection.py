@@ -37,7 +37,9 @@ from gasgi.websocket.handshake import read_handshake
 __all__ = ["HttpConnection"]
 
 MAX_UNFINISHED = 16  # tasks that go on after their response; with more, the next request of the connection waits
-QUIET_S = 1.0  # a client idle for less may have its next request on the way when the worker stops
+# A client idle for less may have its next request on the way when the worker stops. Twice the worker's tick, since the
+# time it was taken from may have been a tick old.
+IDLE_S = 2.0
 
 
 class HttpConnection(ResponseOwner):
@@ -65,6 +67,7 @@ class HttpConnection(ResponseOwner):
         # Per request
         self._exchange: AppTask | None = None
         self._departure: Departure | None = None  # of a client that shut its side
+        self._ended_stream: AppTask | None = None  # told so because the worker stops
 
     # asyncio.Protocol
 
@@ -157,8 +160,10 @@ class HttpConnection(ResponseOwner):
                 self._transport.abort()
         if self._inbox.is_paused and self._phase < LINGERING:
             self._look_at_peer()
+        if self._runtime.ends_streams and self._phase == REQUEST:
+            self._end_stream()
         if deadlines.is_grace_over(now) and self._exchange is not None:
-            if self._departure is not None and self._phase == REQUEST:
+            if self._departure is not None and self._phase == REQUEST and self._exchange is not self._ended_stream:
                 self._departure.end_grace(self._exchange, self._transport)
             else:
                 self._exchange.cancel()
@@ -181,13 +186,26 @@ class HttpConnection(ResponseOwner):
         if self._exchange is not None:
             self._departure.begin_grace(self._exchange, True)
 
+    def _end_stream(self) -> None:
+        """The worker stops: tell the app of an answer without a known end, once, as if its client had left."""
+        exchange = self._exchange
+        if exchange is None or exchange is self._ended_stream or exchange.is_websocket:
+            return
+        if not self._response.is_open_ended():
+            return
+        self._ended_stream = exchange
+        exchange.disconnect()
+        if self._runtime.settings.disconnect_grace_s > 0:
+            self._deadlines.set_grace()
+        else:
+            exchange.cancel()
+
     def drain(self) -> None:
         if self._phase == IDLE:
-            # Twice, because the time it was set from may have been a second old.
-            if self._runtime.now - self._last_active >= 2 * QUIET_S:
+            if self._runtime.now - self._last_active >= IDLE_S:
                 self._close()
             else:
-                self._deadlines.set_read(QUIET_S)
+                self._deadlines.set_read(self._runtime.quiet_s)
 
     def abort(self) -> None:
         exchange = self._exchange
@@ -418,7 +436,7 @@ class HttpConnection(ResponseOwner):
         runtime = self._runtime
         self._phase = IDLE
         self._last_active = runtime.now
-        self._deadlines.read_at = runtime.now + (QUIET_S if runtime.is_draining else runtime.keep_alive_s)
+        self._deadlines.read_at = runtime.now + (runtime.quiet_s if runtime.is_draining else runtime.keep_alive_s)
 
     # Ends
 

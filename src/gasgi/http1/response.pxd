@@ -47,6 +47,7 @@ cdef class Response(HttpStream):
     cpdef answer(self, int status, tuple fields)
     cpdef put_head(self, bytes body, Py_ssize_t size, bint more)
     cpdef bint has_no_body(self) except -1
+    cdef bint is_open_ended(self) except -1
     cpdef int take_length(self, Py_ssize_t size, bint more) except -1
     cdef _complete(self)
     cdef _pace(self, Py_ssize_t size)

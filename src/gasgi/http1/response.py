@@ -274,6 +274,12 @@ class Response(HttpStream):
         request = self.request
         return status == 204 or status == 304 or status == 205 or (request is not None and request.method == "HEAD")
 
+    def is_open_ended(self) -> bool:
+        """Whether the client has the head of an answer that does not say how long it is."""
+        if self.framing == NO_BODY:
+            return self.length_left < 0
+        return self.framing != UNDECIDED and self.framing != LENGTH
+
     def take_length(self, size: int, more: bool) -> None:
         """Hold the app to its content-length (RFC 9110, 8.6); raise ASGIMisuse before a wrong byte leaves."""
         left = self.length_left - size

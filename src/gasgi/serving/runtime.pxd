@@ -23,6 +23,8 @@ cdef class Runtime:
     cdef public bytes server_field
     cdef public bytes date_field
     cdef public bint is_draining
+    cdef public double quiet_s
+    cdef public bint ends_streams
     cdef public object on_room
     cdef public Py_ssize_t max_requests
     cdef public object on_quota

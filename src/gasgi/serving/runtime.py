@@ -115,6 +115,8 @@ class Runtime:
         self.server_field = b""  # b"server: gasgi\r\n", or empty
         self.date_field = b""  # b"date: Sun, …\r\n", renewed every second
         self.is_draining = False
+        self.quiet_s = 1.0  # how long an idle client may still say something then
+        self.ends_streams = False  # draining for gasgi_stream_drain_s: a sweep ends answers without a known end
         self.on_room: Callable[[], object] | None = None  # set while accepting waits for a connection to end
         self.max_requests = settings.max_requests
         self.on_quota: Callable[[], object] = _nothing

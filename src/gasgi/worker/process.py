@@ -13,7 +13,6 @@ import signal
 import ssl
 import sys
 import threading
-import traceback
 from types import FrameType
 from typing import Any, ClassVar
 
@@ -27,7 +26,6 @@ from gasgi.app_errors import (
     is_printable,
     log_exception,
     safe_text,
-    traceback_of,
 )  # fmt: skip
 from gasgi.asgi.asgi2 import single_callable
 from gasgi.asgi.failed_app import failed_app
@@ -44,16 +42,19 @@ from gasgi.worker import loops as loops
 from gasgi.worker.build_info import one_line
 from gasgi.worker.collector import freeze_collector, raise_collector_threshold
 from gasgi.worker.health import Health
+from gasgi.worker.load_failure import LoadFailure
 from gasgi.worker.malloc import keep_freed_memory
 from gasgi.worker.server import Server
 from gasgi.worker.thread_stacks import ThreadStacks, format_stacks
 
 __all__ = ["Worker"]
 
-# How graceful_timeout is shared out: at its end the arbiter sends SIGKILL. Seconds; a tenth of it between these bounds.
+# How the time for a stop is shared out; that is graceful_timeout, at whose end the arbiter sends SIGKILL, or less when
+# told to hurry. Seconds; a tenth of it between these bounds.
 SHUTDOWN_S = (0.5, 3.0)  # at least, for lifespan.shutdown; it gets what the requests leave
 ABORT_S = (0.05, 1.0)  # for the finally-blocks of requests that were cut off
-EXIT_S = (0.05, 0.5)  # for the process to end
+EXIT_S = (0.05, 0.5)  # for the process to end; of that what resists its cancellation gets, twice, this share:
+RESIST_SHARE = 0.125
 # Told to hurry (SIGINT, SIGQUIT), or reloading: the arbiter, which allows two seconds after an earlier SIGTERM.
 QUICK_DRAIN_S = 0.5
 QUICK_STOP_S = 5.0
@@ -104,6 +105,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             self._refusal = exc
         self._should_hurry = False
         self._is_reloading = False
+        self._load_failure: LoadFailure | None = None
+        self._patience_s = 0.0  # what is shared out, seconds
         self._end_at = 0.0  # loop time at which the process has to be gone; 0: nobody has asked
 
     def init_process(self) -> None:
@@ -119,6 +122,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         except SettingError as exc:
             self.log.error("%s", exc)
             raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
+        self._patience_s = self.settings.graceful_timeout_s
         raise_collector_threshold(self.settings)
         self.loop = loops.new_loop(self.settings.asgi_loop)
         asyncio.set_event_loop(self.loop)
@@ -172,13 +176,13 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _on_term(self) -> None:
         self.alive = False
-        self._end_within(self.settings.graceful_timeout_s - self._share(EXIT_S))
+        self._end_within(self.settings.graceful_timeout_s)
 
     def _on_quit(self) -> None:
         if self._should_hurry:
             return  # Ctrl-C: the terminal's SIGINT is followed by the arbiter's SIGQUIT
         self._should_hurry = True
-        patience_s = min(QUICK_STOP_S, self.settings.graceful_timeout_s - self._share(EXIT_S))
+        patience_s = min(QUICK_STOP_S, self.settings.graceful_timeout_s)
         self._end_within(patience_s if self.alive else min(patience_s, QUICKER_STOP_S))
         self.alive = False
         self.cfg.worker_int(self)
@@ -203,12 +207,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             os._exit(1)
 
     def _end_within(self, seconds: float) -> None:
-        end_at = self.loop.time() + max(seconds, 0.0)
-        self._end_at = min(self._end_at or end_at, end_at)
+        """Share ``seconds`` out, unless a stop that began before ends sooner."""
+        end_at = self.loop.time() + seconds - _share(seconds, EXIT_S)
+        if not self._end_at or end_at < self._end_at:
+            self._end_at = end_at
+            self._patience_s = seconds
         self._stop.set()
-
-    def _share(self, bounds: tuple[float, float]) -> float:
-        return min(max(self.settings.graceful_timeout_s * 0.1, bounds[0]), bounds[1])
 
     # The life of the process
 
@@ -216,6 +220,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         """Load the ASGI application; gunicorn calls it so."""
         try:
             self.wsgi = self.app.wsgi()
+            self.asgi = single_callable(self.wsgi)
         except BaseException as exc:
             if not self.alive:
                 raise  # told to stop meanwhile
@@ -223,9 +228,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
                 log_exception(
                     self.log, exc, "The application does not load; it is loaded again once a file of it has changed"
                 )
-                for filename in _files_of(exc):
-                    self.reloader.add_extra_file(filename)
-                self.wsgi = failed_app(format_exception(exc))
+                self._load_failure = LoadFailure(exc, self.cfg.reload_extra_files)
+                self.asgi = failed_app(format_exception(exc))
+            elif issubclass(type(exc), SettingError):
+                self.log.error("%s", exc)
+                raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
             elif issubclass(type(exc), (SystemExit, KeyboardInterrupt)):
                 # Let through, gunicorn would start the worker anew for ever.
                 self.log.error("The application ended its own import: %s", _describe_exit(exc))
@@ -236,11 +243,6 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
                 # gunicorn would leave it to Python's formatting.
                 log_exception(self.log, exc, "The application does not load")
                 raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
-        try:
-            self.asgi = single_callable(self.wsgi)
-        except SettingError as exc:
-            self.log.error("%s", exc)
-            raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
         # The application may have set up logging anew, which closes the files it had (logging.config.dictConfig).
         self._stacks.follow()
 
@@ -281,16 +283,15 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         await self._wait_for_stop()
         server.stop_accepting()
         is_quick = self._should_hurry or self._is_reloading
+        abort_s = _share(self._patience_s, ABORT_S)
+        drain_until = self._end_at - _share(self._patience_s, SHUTDOWN_S) - abort_s
         if is_quick:
-            drain_until = min(self.loop.time() + QUICK_DRAIN_S, self._end_at)
-        else:
-            drain_until = self._end_at - self._share(SHUTDOWN_S) - self._share(ABORT_S)
-        await server.drain(drain_until, self._share(ABORT_S), lambda: self._should_hurry and not is_quick, is_quick)
+            drain_until = min(self.loop.time() + QUICK_DRAIN_S, drain_until)
+        await server.drain(drain_until, abort_s, lambda: self._should_hurry and not is_quick, is_quick)
         if lifespan is not None:
             await lifespan.shutdown(max(self._end_at - self.loop.time(), SHUTDOWN_S[0]))
         self._health.stop()
         server.stop_clock()
-        self._beat_timer.cancel()
         return 0
 
     async def _wait_for_stop(self) -> None:
@@ -346,7 +347,15 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             self.log.info("Stopped during ASGI lifespan startup")
             await lifespan.abandon()
             return None
-        await startup
+        try:
+            await startup
+        except LifespanFailed as exc:
+            if self.reloader is None:
+                raise
+            self.log.error("ASGI lifespan startup failed: %s; it begins anew once a file has changed", exc)
+            self._load_failure = LoadFailure(exc, self.cfg.reload_extra_files)
+            runtime.app = failed_app(f"ASGI lifespan startup failed: {exc}\n")
+            return None
         if lifespan.is_running:
             runtime.state = lifespan.state
         return lifespan
@@ -355,13 +364,23 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         """Tell the arbiter that the loop runs, several times within gunicorn's ``timeout``."""
         self.notify()
         pause_s = min(BEAT_S, self.cfg.timeout / BEATS_PER_TIMEOUT) if self.cfg.timeout else BEAT_S
-        self._beat_timer = self.loop.call_later(pause_s, self._beat)
+        self.loop.call_later(pause_s, self._beat)  # until the loop is closed
 
     def _on_tick(self) -> None:
         self._health.tick()
+        if self._load_failure is not None and self.alive:
+            self._look_for_mending(self._load_failure)
         if self.ppid != os.getppid() and not self._stop.is_set():
             self.log.info("Parent changed, shutting down: %s", self)
             self._on_term()
+
+    def _look_for_mending(self, failure: LoadFailure) -> None:
+        """Leave as for gunicorn's reloader, which does not watch what has not loaded."""
+        changed = failure.find_change()
+        if changed is not None:
+            self.log.info("Worker reloading: %s modified", changed)
+            self._leave_for_reload()
+            self.cfg.worker_int(self)
 
     def _on_quota(self) -> None:
         if self.alive:
@@ -375,8 +394,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         except OSError:
             return
         if not self.alive and not self._stop.is_set():
-            self._is_reloading = True
-            self._end_within(QUICK_STOP_S)
+            self._leave_for_reload()
+
+    def _leave_for_reload(self) -> None:
+        self.alive = False
+        self._is_reloading = True
+        self._end_within(QUICK_STOP_S)
 
     def _close_loop(self) -> None:
         """Cancel what is left, run the finally-blocks and close."""
@@ -384,10 +407,10 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         for task in pending:
             task.cancel()
         if pending:
-            self.loop.run_until_complete(asyncio.wait(pending, timeout=self._share(ABORT_S)))
+            self.loop.run_until_complete(asyncio.wait(pending, timeout=self._time_to_resist()))
         # Generators of the app may wait in their finally-blocks, too.
         generators = self.loop.create_task(self.loop.shutdown_asyncgens())
-        self.loop.run_until_complete(asyncio.wait((generators,), timeout=self._share(ABORT_S)))
+        self.loop.run_until_complete(asyncio.wait((generators,), timeout=self._time_to_resist()))
         # Signals that come now find nothing to do; closing the loop would let them end the process half-way.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             self.loop.remove_signal_handler(number)
@@ -395,9 +418,15 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._left_s = max(self._end_at - self.loop.time(), 0.0)
         self.loop.close()
 
+    def _time_to_resist(self) -> float:
+        at_most = _share(self._patience_s, ABORT_S)
+        if not self._end_at:
+            return at_most  # nobody waits: the worker could not start
+        return min(max(self._end_at - self.loop.time(), _share(self._patience_s, EXIT_S) * RESIST_SHARE), at_most)
+
     def _exit_in_time(self, code: int) -> None:
         """Leave threads that do not end behind: Python would wait for them without heartbeat and without end."""
-        patience_s = self._left_s + self._share(EXIT_S) / 2
+        patience_s = self._left_s + _share(self._patience_s, EXIT_S) / 2
         if self.cfg.timeout:
             # The arbiter, which sees no heartbeat behind this one, would report a worker that hangs.
             self.notify()
@@ -412,12 +441,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         timer.start()
 
 
-def _files_of(exc: BaseException) -> set[str]:
-    """Return the files in which ``exc`` came up: what has to change before the application loads."""
-    files = {frame.f_code.co_filename for frame, _ in traceback.walk_tb(traceback_of(exc))}
-    if type(exc) is SyntaxError and exc.filename is not None:
-        files.add(exc.filename)
-    return {filename for filename in files if os.path.isfile(filename)}
+def _share(seconds: float, bounds: tuple[float, float]) -> float:
+    return min(max(seconds * 0.1, bounds[0]), bounds[1])
 
 
 def _describe_exit(exc: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import math
 import socket
 import ssl
 from collections import deque
@@ -34,6 +35,9 @@ CONNECTIONS_PER_ACCEPT = 16
 ENDED_FOR_S = 0.01
 # While draining the clock ticks faster: an idle client holds the worker for its short deadline and not for seconds.
 DRAIN_TICK_S = 0.1
+# How long idle clients may be silent then, in seconds; this share of the time to drain when that is less.
+QUIET_S = 1.0
+QUIET_SHARE = 0.25
 # How many connections are looked after in one turn of the loop, when all of them are: to ping 4,000 WebSockets in one
 # turn took 32 ms, and to close them as long.
 CARE_BATCH = 32
@@ -80,6 +84,7 @@ class Server:
         self._is_in_trouble = False  # accepting failed; it goes on at the next tick
         self._warned_at = -WARN_EVERY_S
         self._tick_s = TICK_S
+        self._streams_end_at = math.inf  # loop time
 
         # Whose deadlines this tick has still to look at, and the time it compares them with
         self._unswept_connections: deque[Connection] = deque()
@@ -106,6 +111,7 @@ class Server:
         # Deadlines are set from ``runtime.now``, which is up to one tick old. Comparing them with the time of the tick
         # before makes each at least as long as its setting, and at most two ticks longer.
         before, runtime.now = runtime.now, self._loop.time()
+        runtime.ends_streams = runtime.now >= self._streams_end_at
         if not self._is_sweeping():
             self._due_before = before
             self._unswept_connections.extend(runtime.connections)
@@ -283,6 +289,9 @@ class Server:
         """
         runtime = self._runtime
         runtime.is_draining = True
+        runtime.quiet_s = min(QUIET_S, max(deadline - self._loop.time(), 0.0) * QUIET_SHARE)
+        if runtime.settings.stream_drain_s:
+            self._streams_end_at = self._loop.time() + runtime.settings.stream_drain_s
         # Let requests that have arrived be read first, so that their connections do not count as idle.
         for _ in range(3):
             await _let_others_run(0)
