@@ -35,7 +35,8 @@ cdef class HpackDecoder:
     cdef uint32_t _flaw
 
     cpdef list decode(self, bytes block)
-    cdef int _insert(self, tuple field, uint32_t size, uint32_t flaw) except -1
+    cdef Entry* _entry_at(self, uint32_t index) except NULL
+    cdef tuple _read_literal(self, const uint8_t* source, Py_ssize_t size, Py_ssize_t* position, Entry* literal)
 
 @cython.final
 cdef class HpackEncoder:

@@ -116,8 +116,8 @@ cdef _fill_tables():
     cdef bytes name
     cdef tuple field
     cdef const uint8_t* source
-    if (ENTRY_OVERHEAD != OVERHEAD or DEFAULT_TABLE_BYTES != TABLE_BYTES or len(STATIC_TABLE) != STATICS or STATIC_NAMES[b"date"] != STATIC_DATE
-            or len(HUFFMAN_STEPS) != 4096 or HUFFMAN_EMITS != STEP_EMITS or HUFFMAN_FAILS != STEP_FAILS
+    if (ENTRY_OVERHEAD != OVERHEAD or DEFAULT_TABLE_BYTES != TABLE_BYTES or len(STATIC_TABLE) != STATICS
+            or STATIC_NAMES[b"date"] != STATIC_DATE or len(HUFFMAN_STEPS) != 4096 or HUFFMAN_EMITS != STEP_EMITS or HUFFMAN_FAILS != STEP_FAILS
             or HUFFMAN_ACCEPTS != STEP_ACCEPTS or INTEGER_MAX != 0xFFFFFFFF or REMEMBERED_VALUES != REMEMBERED):
         raise ImportError("hpack_tables differs from the compiled codec; build it again")
     for i in range(4096):
@@ -343,18 +343,23 @@ cdef class HpackDecoder:
         cdef const uint8_t* source = <const uint8_t*>PyBytes_AS_STRING(block)
         cdef Py_ssize_t position = 0, count = 0
         cdef long long list_bytes = 0
-        cdef uint32_t index, field_size, flaw, mask
+        cdef uint32_t index
         cdef uint8_t first
         cdef Entry* entry
+        cdef Entry literal
         cdef list fields = []
-        cdef str too_much = None
         cdef tuple field
-        cdef bytes name, value
-        cdef PyObject* known
+        cdef bint is_too_long = False, is_too_large = False
         self._flaw = SOUND
         while position < size:
             first = source[position]
-            if first & 0xE0 == 0x20:
+            if first > 0x80 and first < 0xFF:
+                position += 1
+                entry = self._entry_at(first & 0x7F)
+            elif first & 0x80:
+                index = read_integer(source, size, &position, 0x7F)
+                entry = self._entry_at(index)
+            elif first & 0xE0 == 0x20:
                 if count:
                     raise error("table size update behind a field")
                 index = read_integer(source, size, &position, 0x1F)
@@ -363,52 +368,54 @@ cdef class HpackDecoder:
                 self._table.max_size = index
                 evict(&self._table, index)
                 continue
-            mask = 0x7F if first & 0x80 else 0x3F if first & 0x40 else 0x0F
-            index = read_integer(source, size, &position, mask)
-            entry = NULL
-            if 0 < index <= STATICS:
-                entry = &STATIC[index - 1]
-            elif index > STATICS and index - STATICS <= self._table.count:
-                entry = entry_at(&self._table, index - STATICS - 1)
-            elif index or first & 0x80:
-                raise error("index outside the tables")
-            if first & 0x80:
-                field = <tuple>entry.field
-                field_size = entry.size
-                flaw = entry.mark
             else:
-                if entry != NULL:
-                    name = <bytes>PyTuple_GET_ITEM(<tuple>entry.field, 0)
-                else:
-                    name = read_string(source, size, &position)
-                    known = PyDict_GetItem(NAMES, name)
-                    if known != NULL:
-                        name = <bytes>known
-                value = read_string(source, size, &position)
-                field = (name, value)
-                # Both are shorter than the block and its Huffman strings decoded, far below 2**31.
-                field_size = <uint32_t>(PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value) + OVERHEAD)
-                flaw = find_flaw(name, value)
+                field = self._read_literal(source, size, &position, &literal)
+                entry = &literal
                 if first & 0x40:
-                    self._insert(field, field_size, flaw)
+                    insert(&self._table, field, literal.size, literal.mark)
             count += 1
-            list_bytes += field_size
-            if count > self._max_fields:
-                too_much = too_much or "too many fields"
-            elif list_bytes > self._max_list_bytes:
-                too_much = too_much or "header list is too large"
-            if too_much is not None:
-                fields.clear()
+            list_bytes += entry.size
+            if count > self._max_fields or list_bytes > self._max_list_bytes or is_too_long or is_too_large:
+                if not is_too_long and not is_too_large:
+                    is_too_long = count > self._max_fields
+                    is_too_large = not is_too_long
+                    fields.clear()
                 continue
-            if flaw and not self._flaw:
-                self._flaw = flaw
-            fields.append(field)
-        if too_much is not None:
-            raise RequestError(431, STATUS_PHRASES[431].decode("ascii"), too_much)
+            if entry.mark and not self._flaw:
+                self._flaw = entry.mark
+            fields.append(<tuple>entry.field)
+        if is_too_long or is_too_large:
+            detail = "too many fields" if is_too_long else "header list is too large"
+            raise RequestError(431, STATUS_PHRASES[431].decode("ascii"), detail)
         return fields
 
-    cdef int _insert(self, tuple field, uint32_t size, uint32_t flaw) except -1:
-        return insert(&self._table, field, size, flaw)
+    cdef Entry* _entry_at(self, uint32_t index) except NULL:
+        if 0 < index <= STATICS:
+            return &STATIC[index - 1]
+        if index > STATICS and index - STATICS <= self._table.count:
+            return entry_at(&self._table, index - STATICS - 1)
+        raise error("index outside the tables")
+
+    cdef tuple _read_literal(self, const uint8_t* source, Py_ssize_t size, Py_ssize_t* position, Entry* literal):
+        """Read a literal; ``literal`` borrows the field that is returned."""
+        cdef uint32_t index = read_integer(source, size, position, 0x3F if source[position[0]] & 0x40 else 0x0F)
+        cdef bytes name, value
+        cdef PyObject* known
+        cdef tuple field
+        if index:
+            name = <bytes>PyTuple_GET_ITEM(<tuple>self._entry_at(index).field, 0)
+        else:
+            name = read_string(source, size, position)
+            known = PyDict_GetItem(NAMES, name)
+            if known != NULL:
+                name = <bytes>known
+        value = read_string(source, size, position)
+        field = (name, value)
+        literal.field = <PyObject*>field
+        # Both are shorter than the block and its Huffman strings decoded, far below 2**31.
+        literal.size = <uint32_t>(PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value) + OVERHEAD)
+        literal.mark = find_flaw(name, value)
+        return field
 
 
 # ---- the fields of an answer ----
