@@ -117,8 +117,9 @@ cdef _fill_tables():
     cdef tuple field
     cdef const uint8_t* source
     if (ENTRY_OVERHEAD != OVERHEAD or DEFAULT_TABLE_BYTES != TABLE_BYTES or len(STATIC_TABLE) != STATICS
-            or STATIC_NAMES[b"date"] != STATIC_DATE or len(HUFFMAN_STEPS) != 4096 or HUFFMAN_EMITS != STEP_EMITS or HUFFMAN_FAILS != STEP_FAILS
-            or HUFFMAN_ACCEPTS != STEP_ACCEPTS or INTEGER_MAX != 0xFFFFFFFF or REMEMBERED_VALUES != REMEMBERED):
+            or STATIC_NAMES[b"date"] != STATIC_DATE or len(HUFFMAN_STEPS) != 4096
+            or HUFFMAN_EMITS != STEP_EMITS or HUFFMAN_FAILS != STEP_FAILS or HUFFMAN_ACCEPTS != STEP_ACCEPTS
+            or INTEGER_MAX != 0xFFFFFFFF or REMEMBERED_VALUES != REMEMBERED):
         raise ImportError("hpack_tables differs from the compiled codec; build it again")
     for i in range(4096):
         STEPS[i] = HUFFMAN_STEPS[i]
@@ -129,7 +130,8 @@ cdef _fill_tables():
         KNOWN[i].name = NULL
     for i in TOKEN_BYTES:
         LOWER[i] = i + 32 if c"A" <= i <= c"Z" else i
-    for name in [*STATIC_NAMES, *(common.lower() for common in COMMON_FIELD_NAMES)]:
+    for name in [*STATIC_NAMES, *COMMON_FIELD_NAMES]:
+        name = name.lower()
         NAMES.setdefault(name, name)
     for i in range(STATICS):
         field = (NAMES[STATIC_TABLE[i][0]], STATIC_TABLE[i][1])
