@@ -28,7 +28,7 @@ def only(data: bytes) -> frames.Frame:
 def test_encodes_settings():
     one = only(encoder.encode_settings([(3, 100), (6, 2**32 - 1)]))
     assert (one.stream_id, dict(one.settings)) == (0, {3: 100, 6: 2**32 - 1})
-    assert encoder.SETTINGS_ACK == frames.SettingsFrame(flags=["ACK"]).serialize()
+    assert frames.SettingsFrame(flags=["ACK"]).serialize() == encoder.SETTINGS_ACK
 
 
 def test_encodes_pings():
