@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from gasgi.tables import STATUS_PHRASES
 
-__all__ = ["ASGIMisuse", "ClientDisconnected", "FrameError", "RequestError", "SettingError"]
+__all__ = [
+    "ASGIMisuse",
+    "ClientDisconnected",
+    "FrameError",
+    "Http2Error",
+    "RequestError",
+    "SettingError",
+    "StreamError",
+]
 
 
 class RequestError(Exception):
@@ -30,6 +38,31 @@ class FrameError(Exception):
 
     def __str__(self) -> str:
         return f"{self.close_code} {self.reason}"
+
+
+class Http2Error(Exception):
+    """An HTTP/2 peer broke the connection (RFC 9113, 5.4.1): ``code`` goes into the GOAWAY, ``text`` into the log."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(code, text)
+        self.code = code
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"HTTP/2 error {self.code}: {self.text}"
+
+
+class StreamError(Exception):
+    """An HTTP/2 peer broke one stream (RFC 9113, 5.4.2): ``code`` goes into the RST_STREAM, ``text`` into the log."""
+
+    def __init__(self, stream_id: int, code: int, text: str) -> None:
+        super().__init__(stream_id, code, text)
+        self.stream_id = stream_id
+        self.code = code
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"HTTP/2 error {self.code} of stream {self.stream_id}: {self.text}"
 
 
 class ClientDisconnected(OSError):
