@@ -110,6 +110,7 @@ class RequestBody:
                 self.unread_bytes -= len(piece)
             exchange.feed_body(piece)
         if self._inbox.body is None:
+            self.wants_continue = False  # a chunked one may be whole and empty
             self._deadlines.read_at = 0.0
             exchange.end_body()
         elif exchange.buffered > self._settings.body_buffer_bytes:
