@@ -26,7 +26,8 @@ __all__ = ["HttpExchange"]
 #   READING --what is read raises--> NOT_STARTED
 #   STREAMING --last body--> COMPLETE
 #   HEAD_HELD, STREAMING --a file--> SENDING_FILE --it is sent--> STREAMING
-#   STREAMING, SENDING_FILE --last body, trailers announced--> TRAILERS --last trailers--> COMPLETE
+#   SENDING_FILE --nothing of it could be sent--> HEAD_HELD
+#   HEAD_HELD, STREAMING, SENDING_FILE --last body, trailers announced--> TRAILERS --last trailers--> COMPLETE
 #   any --the app failed, or the client left and the app has ended--> COMPLETE
 NOT_STARTED = 0
 READING = 1  # the fields of the app's, which may send meanwhile: an iterator is code

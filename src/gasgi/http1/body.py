@@ -39,8 +39,9 @@ _USUAL_DIGITS = 7
 _CR = 13
 _LF = 10
 
-# ChunkedBody._state: SIZE_LINE -size-> DATA -all of it-> DATA_END -CRLF-> SIZE_LINE;
-# SIZE_LINE -size 0-> TRAILERS -empty line-> COMPLETE.
+# ChunkedBody._state. Who moves it: ``feed``.
+#   SIZE_LINE --size--> DATA --all of it--> DATA_END --CRLF--> SIZE_LINE
+#   SIZE_LINE --size 0--> TRAILERS --empty line--> COMPLETE
 _SIZE_LINE = 0
 _DATA = 1
 _DATA_END = 2

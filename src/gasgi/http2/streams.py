@@ -20,11 +20,9 @@ from gasgi.http2_codes import FLOW_CONTROL_ERROR, PROTOCOL_ERROR, REFUSED_STREAM
 __all__ = ["CLOSED", "HALF_CLOSED_LOCAL", "HALF_CLOSED_REMOTE", "OPEN", "Stream", "Streams"]
 
 # Idle and skipped streams have no object. Who moves the state of one:
-#   OPEN                -receive_headers, receive_data with END_STREAM-> HALF_CLOSED_REMOTE
-#   OPEN                -end_local->                                     HALF_CLOSED_LOCAL
-#   HALF_CLOSED_REMOTE  -end_local->                                     CLOSED
-#   HALF_CLOSED_LOCAL   -receive_headers, receive_data with END_STREAM-> CLOSED
-#   any                 -receive_reset, reset->                          CLOSED
+#   OPEN --receive_headers, receive_data with END_STREAM--> HALF_CLOSED_REMOTE --end_local--> CLOSED
+#   OPEN --end_local--> HALF_CLOSED_LOCAL --receive_headers, receive_data with END_STREAM--> CLOSED
+#   any --receive_reset, reset--> CLOSED
 OPEN = 0
 HALF_CLOSED_REMOTE = 1
 HALF_CLOSED_LOCAL = 2

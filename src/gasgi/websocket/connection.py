@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["WebSocketConnection"]
 
 # Who moves it:
-#   OPEN --close()--> CLOSE_SENT --close frame of the peer's--> ENDING --connection_lost--> LOST
+#   OPEN --close()--> CLOSE_SENT --close frame of the peer's--> ENDING
 #   OPEN --close frame, FrameError--> ENDING
+#   any --connection_lost--> LOST
 OPEN = 0
 CLOSE_SENT = 1
 ENDING = 2
