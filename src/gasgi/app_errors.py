@@ -69,7 +69,7 @@ def format_exception(exc: BaseException) -> str:
     """Return what Python prints of ``exc``, or the beginning of it."""
     if is_printable(exc):
         return "".join(traceback.format_exception(type(exc), exc, traceback_of(exc)))
-    return "".join(_excerpt(exc))
+    return "".join(_excerpt(exc)).rstrip("\n")
 
 
 def traceback_of(exc: BaseException) -> TracebackType | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import select
 import ssl
 from pathlib import Path
 from typing import Any
@@ -424,6 +425,19 @@ async def test_f3_pipes_are_sent_until_they_end(loop_name: str) -> None:
         data += await reader.read()
         writer.close()
         assert read_response(data)[2] == b"onetwo"
+    os.close(read_end)
+
+
+@over_loops
+@pytest.mark.usefixtures("short_pauses")
+@on_loop
+async def test_f3_a_pipe_waits_for_a_free_descriptor(loop_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"piped")
+    os.close(write_end)
+    async with serve(sending(start(), file_of(read_end))) as served:
+        monkeypatch.setattr("select.epoll", failing(errno.EMFILE, 3, select.epoll))
+        assert read_response(await fetch(served))[2] == b"piped"
     os.close(read_end)
 
 

@@ -23,6 +23,8 @@ __all__ = [
 class Group(Exception):
     """A group as anyio's backport makes them: by its attribute alone."""
 
+    exceptions: Any = ()
+
     def __init__(self, exceptions: Any) -> None:
         super().__init__("group")
         self.exceptions = exceptions

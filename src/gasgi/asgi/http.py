@@ -311,7 +311,7 @@ class HttpExchange(AppTask):
         if self._state == NOT_STARTED:
             raise ASGIMisuse(f"{kind} was sent before http.response.start")
         if self._state == READING:
-            raise ASGIMisuse(f"{kind} was sent while http.response.start was read, by what is in it")
+            raise ASGIMisuse(f"{kind} was sent by the headers of http.response.start, while they were read")
         if self._state == SENDING_FILE:
             raise ASGIMisuse(f"{kind} was sent before the file sent last had been awaited")
         if self._state == TRAILERS:
