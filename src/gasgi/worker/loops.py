@@ -64,6 +64,8 @@ def log_loop_errors(loop: asyncio.AbstractEventLoop, log: Log) -> None:
         message = context.get("message") or "Unhandled exception in event loop"
         if isinstance(exc, OSError) and message.startswith(FAILED_HANDSHAKE):
             return
+        if isinstance(exc, (SystemExit, KeyboardInterrupt)):
+            return  # of a task: the loop has raised it too, and whoever ran the loop has the line
         if isinstance(exc, (OSError, asyncio.TimeoutError)) and ("transport" in context or "protocol" in context):
             log.info("A connection broke: %s: %s", message, exc or type(exc).__name__)
         else:
