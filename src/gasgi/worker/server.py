@@ -237,6 +237,7 @@ class Server:
                 "ssl_handshake_timeout": runtime.settings.tls_handshake_timeout_s or None,
             }
         proxied: ProxyInfo | None = None
+        connection: HttpConnection | None = None
         try:
             if runtime.proxy is not None and runtime.proxy.expects_proxy_header(accepted):
                 settings = runtime.settings
@@ -244,7 +245,8 @@ class Server:
                     self._loop, accepted, settings.proxy_protocol, settings.proxy_header_timeout_s
                 )
             connection = HttpConnection(runtime, proxied)
-            await self._connect(lambda: connection, accepted, **options)
+            protocol = connection
+            await self._connect(lambda: protocol, accepted, **options)
             if runtime.is_draining and connection in runtime.connections:
                 connection.drain()
         except (OSError, asyncio.TimeoutError, RequestError) as exc:
@@ -254,10 +256,11 @@ class Server:
                 peer[0] if isinstance(peer, tuple) else "a unix socket",
                 str(exc) or type(exc).__name__,
             )
-            accepted.close()
-        except BaseException:
-            accepted.close()
-            raise
+        finally:
+            if connection is None:
+                accepted.close()
+            # From then on it is its transport's, which closes it, at once or when the peer has seen a close_notify: its
+            # descriptor must not be another client's before.
 
     # The end
 
