@@ -446,6 +446,42 @@ def test_stopping_takes_what_waits_and_closes_the_listeners(bench):
     assert it.loop.reader is None, "accepting began anew after the stop"
 
 
+def test_nothing_is_done_between_the_last_look_at_the_backlog_and_the_close(bench):
+    """Whoever connects in between is reset when no other process has the socket."""
+    it = bench()
+    done: list[str] = []
+
+    class Listener(FakeListener):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        def accept(self) -> tuple[Any, Any]:
+            done.append(f"look {self.name}")
+            return super().accept()
+
+        def close(self) -> None:
+            done.append(f"close {self.name}")
+            super().close()
+
+    first, second = Listener("first"), Listener("second")
+    remove_reader = it.loop.remove_reader
+
+    def remove(descriptor: int) -> None:
+        done.append("remove a reader")
+        remove_reader(descriptor)
+
+    it.loop.remove_reader = remove  # type: ignore[method-assign]
+    it.server = Server(it.runtime, [first, second], it.connect, None, it.tick)  # type: ignore[list-item]
+    it.server.start_accepting()
+    second.waiting = [FakeSocket()]
+    it.server.stop_accepting()
+    it.settle()
+    assert done == [
+        "remove a reader", "remove a reader", "look first", "close first", "look second", "look second", "close second"
+    ]  # fmt: skip
+
+
 def test_stopping_before_anything_was_accepted_leaves_the_backlog_to_others(bench):
     it = bench()
     it.listener.waiting = [FakeSocket()]

@@ -271,14 +271,14 @@ class Server:
         """
         if self._is_stopped:
             return
-        for listener in self._listeners if self._has_started else ():
-            # Bounded by the room there is: a client that finds none is left to the siblings or the next worker.
-            while not self._is_full() and self._accept_one(listener):
-                pass
         self._pause_accepting()
         self._is_stopped = True
         self._runtime.on_room = None
         for listener in self._listeners:
+            # Bounded by the room there is: a client that finds none is left to the siblings or the next worker.
+            while self._has_started and not self._is_full() and self._accept_one(listener):
+                pass
+            # At once: where this is the last to have the socket, the kernel resets whoever comes in between.
             listener.close()
 
     async def drain(
@@ -291,7 +291,8 @@ class Server:
         """
         runtime = self._runtime
         runtime.is_draining = True
-        runtime.quiet_s = min(QUIET_S, max(deadline - self._loop.time(), 0.0) * QUIET_SHARE)
+        if not is_quick:
+            runtime.quiet_s = min(QUIET_S, max(deadline - self._loop.time(), 0.0) * QUIET_SHARE)
         if runtime.settings.stream_drain_s:
             self._streams_end_at = self._loop.time() + runtime.settings.stream_drain_s
         # Let requests that have arrived be read first, so that their connections do not count as idle.
