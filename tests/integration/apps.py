@@ -24,6 +24,9 @@ def note(line: str) -> None:
 async def lifespan(receive: Any, send: Any) -> None:
     await receive()
     await asyncio.sleep(float(os.environ.get("STARTUP_S", "0")))
+    if "STARTUP_EXITS" in os.environ:
+        exit_later(os.environ["STARTUP_EXITS"])
+        await asyncio.sleep(300)
     if "STARTUP_CANCELS" in os.environ:
         cancel_all()
     if "STARTUP_THREAD" in os.environ:
@@ -79,6 +82,24 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
 def cancel_all() -> None:
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
+
+
+def leave(how: str) -> None:
+    raise KeyboardInterrupt if how == "interrupt" else SystemExit(int(how))
+
+
+async def leave_soon(how: str) -> None:
+    await asyncio.sleep(0.1)
+    leave(how)
+
+
+def exit_later(path: str) -> None:
+    """Raise SystemExit or KeyboardInterrupt in no request: /exit/task/CODE, /exit/callback/interrupt."""
+    _, _, where, how = path.split("/")
+    if where == "task":
+        kept.append(asyncio.create_task(leave_soon(how)))
+    else:
+        asyncio.get_running_loop().call_later(0.1, leave, how)
 
 
 async def resist() -> None:
@@ -143,6 +164,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         kept.append(never_finished())
         await anext(kept[-1])
         await answer(send, b"begun")
+    elif path.startswith("/exit/"):
+        exit_later(path)
+        await answer(send, b"scheduled")
     elif path == "/resist":
         kept.append(asyncio.create_task(resist()))
         await answer(send, b"begun")

@@ -9,16 +9,19 @@ that no arrow shows fails the run, and so does an arrow that no test goes along.
 from __future__ import annotations
 
 import importlib
-import inspect
 import re
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+import gasgi
+
 __all__ = ["MACHINES", "Machine", "compare", "read_arrows"]
 
+_STATE = re.compile(r"^([A-Z_]+) = ([0-9]+)\b", re.MULTILINE)
 _ARROW = re.compile(r" --.+?--> ")
 _NAMES = re.compile(r"[A-Z][A-Z0-9_]*(?:, [A-Z][A-Z0-9_]*)*|any")
 
@@ -53,14 +56,12 @@ _seen: Counter[Move] = Counter()
 
 
 def read_states(machine: Machine) -> dict[int, str]:
-    """Return number -> name, in the order in which the module gives them."""
+    """Return number -> name, in the order in which the source gives them."""
     states: dict[int, str] = {}
-    is_inside = False
-    for name, value in vars(importlib.import_module(machine.table)).items():
-        name = name.removeprefix(machine.prefix)
-        is_inside = is_inside or name == machine.first
-        if is_inside and type(value) is int:
-            states[value] = name
+    for match in _STATE.finditer(_source_of(machine)):
+        name = match[1].removeprefix(machine.prefix)
+        if states or name == machine.first:
+            states[int(match[2])] = name
         if name == machine.last:
             return states
     raise LookupError(f"{machine.table} has no states from {machine.first} to {machine.last}")
@@ -70,7 +71,7 @@ def read_arrows(machine: Machine) -> list[tuple[list[str], list[str]]]:
     """Return the arrows of the table as sources and targets; an arrow with a state of another machine is another's."""
     names = {*read_states(machine).values(), "any"}
     arrows = []
-    for line in inspect.getsource(importlib.import_module(machine.table)).splitlines():
+    for line in _source_of(machine).splitlines():
         groups = [group.strip() for group in _ARROW.split(line.strip().lstrip("# "))]
         if len(groups) < 2 or not all(_NAMES.fullmatch(group) for group in groups):
             if "-->" in line and groups[0].split(", ")[0] in names:
@@ -80,6 +81,11 @@ def read_arrows(machine: Machine) -> list[tuple[list[str], list[str]]]:
         if all(name in names for group in lists for name in group):
             arrows += pairwise(lists)
     return arrows
+
+
+def _source_of(machine: Machine) -> str:
+    # Of the compiled version too, whose modules do not know theirs.
+    return Path(gasgi.__path__[0], *machine.table.split(".")[1:]).with_suffix(".py").read_text(encoding="utf-8")
 
 
 def compare(machine: Machine, moves: set[tuple[str, str]]) -> list[str]:

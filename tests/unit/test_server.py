@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import socket
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -414,13 +416,19 @@ def test_a_client_lost_before_it_was_accepted_stops_nobody(bench, number):
 
 
 @pytest.mark.parametrize("failure", [ConnectionResetError("gone"), asyncio.TimeoutError()])
-def test_a_connection_that_does_not_come_up_is_one_line_and_closed(bench, failure):
+def test_a_connection_that_does_not_come_up_is_one_line_and_let_go(bench, failure):
+    """Not closed: its transport has the descriptor, and closes it in its own time."""
     it = bench()
     it.failure = failure
     it.server.start_accepting()
     accepted = FakeSocket()
     it.arrive(accepted)
-    assert accepted.is_closed
+    assert not accepted.is_closed
+    let_go = weakref.ref(accepted)
+    del accepted
+    failure.__traceback__ = None
+    gc.collect()
+    assert let_go() is None
     assert len(it.log.lines) == 1
     assert it.log.levels("info")[0].startswith("No connection with 192.0.2.1: ")
 
@@ -436,6 +444,42 @@ def test_stopping_takes_what_waits_and_closes_the_listeners(bench):
     assert it.loop.reader is None
     it.leave()
     assert it.loop.reader is None, "accepting began anew after the stop"
+
+
+def test_nothing_is_done_between_the_last_look_at_the_backlog_and_the_close(bench):
+    """Whoever connects in between is reset when no other process has the socket."""
+    it = bench()
+    done: list[str] = []
+
+    class Listener(FakeListener):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        def accept(self) -> tuple[Any, Any]:
+            done.append(f"look {self.name}")
+            return super().accept()
+
+        def close(self) -> None:
+            done.append(f"close {self.name}")
+            super().close()
+
+    first, second = Listener("first"), Listener("second")
+    remove_reader = it.loop.remove_reader
+
+    def remove(descriptor: int) -> None:
+        done.append("remove a reader")
+        remove_reader(descriptor)
+
+    it.loop.remove_reader = remove  # type: ignore[method-assign]
+    it.server = Server(it.runtime, [first, second], it.connect, None, it.tick)  # type: ignore[list-item]
+    it.server.start_accepting()
+    second.waiting = [FakeSocket()]
+    it.server.stop_accepting()
+    it.settle()
+    assert done == [
+        "remove a reader", "remove a reader", "look first", "close first", "look second", "look second", "close second"
+    ]  # fmt: skip
 
 
 def test_stopping_before_anything_was_accepted_leaves_the_backlog_to_others(bench):

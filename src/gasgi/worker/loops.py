@@ -68,6 +68,8 @@ def log_loop_errors(loop: asyncio.AbstractEventLoop, log: Log) -> None:
             log.error("%s", message)
         elif issubclass(kind, OSError) and message.startswith(FAILED_HANDSHAKE):
             return
+        elif issubclass(kind, (SystemExit, KeyboardInterrupt)):
+            return  # of a task: the loop has raised it too, and whoever ran the loop has the line
         elif issubclass(kind, (OSError, asyncio.TimeoutError)) and ("transport" in context or "protocol" in context):
             log.info("A connection broke: %s: %s", message, safe_text(exc) or kind.__name__)
         else:

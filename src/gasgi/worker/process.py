@@ -13,6 +13,7 @@ import signal
 import ssl
 import sys
 import threading
+from collections.abc import Iterable
 from types import FrameType
 from typing import Any, ClassVar
 
@@ -103,6 +104,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         except SettingError as exc:
             # This is the master, which would die of it when a reload (SIGHUP) brought the mistake.
             self._refusal = exc
+        self._has_served = False
+        self._exit_code = 0
         self._should_hurry = False
         self._is_reloading = False
         self._load_failure: LoadFailure | None = None
@@ -250,12 +253,33 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         """Serve until told to stop; raise SystemExit when the worker could not start."""
         self._take_signals()
         try:
-            code = self.loop.run_until_complete(self._serve())
+            code = self._run(self.loop.create_task(self._serve()))
         finally:
             self._close_loop()
         self._exit_in_time(code)
         if code:
             sys.exit(code)
+
+    def _run(self, task: asyncio.Task[Any]) -> Any:
+        """Run the loop until ``task`` is done, also when tasks or callbacks of the application raise SystemExit."""
+        while not task.done():
+            try:
+                self.loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt) as exc:
+                if not task.done():
+                    self._on_exit_by_app(exc)
+        return task.result()
+
+    def _on_exit_by_app(self, exc: BaseException) -> None:
+        self.log.error(
+            "A task or callback of the application ended itself by %s: the worker stops",
+            _describe_exit(exc),
+            exc_info=exc,
+        )
+        if not self._has_served:
+            # Started anew it would do the same, for ever.
+            self._exit_code = int(Arbiter.WORKER_BOOT_ERROR)
+        self._on_term()
 
     async def _serve(self) -> int:
         lifespan: Lifespan | None = None
@@ -292,7 +316,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             await lifespan.shutdown(max(self._end_at - self.loop.time(), SHUTDOWN_S[0]))
         self._health.stop()
         server.stop_clock()
-        return 0
+        return self._exit_code
 
     async def _wait_for_stop(self) -> None:
         try:
@@ -330,6 +354,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self.log.info("%s", self._boot_line)
         self._stacks.follow()  # the application's startup may have set up logging, too
         self._health.start()
+        self._has_served = True
         server.start_accepting()
 
     async def _start_lifespan(self, runtime: Runtime) -> Lifespan | None:
@@ -407,10 +432,10 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         for task in pending:
             task.cancel()
         if pending:
-            self.loop.run_until_complete(asyncio.wait(pending, timeout=self._time_to_resist()))
+            self._run(self.loop.create_task(_wait(pending, self._time_to_resist())))
         # Generators of the app may wait in their finally-blocks, too.
         generators = self.loop.create_task(self.loop.shutdown_asyncgens())
-        self.loop.run_until_complete(asyncio.wait((generators,), timeout=self._time_to_resist()))
+        self._run(self.loop.create_task(_wait((generators,), self._time_to_resist())))
         # Signals that come now find nothing to do; closing the loop would let them end the process half-way.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             self.loop.remove_signal_handler(number)
@@ -443,6 +468,10 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
 def _share(seconds: float, bounds: tuple[float, float]) -> float:
     return min(max(seconds * 0.1, bounds[0]), bounds[1])
+
+
+async def _wait(tasks: Iterable[asyncio.Task[Any]], seconds: float) -> None:
+    await asyncio.wait(tasks, timeout=seconds)
 
 
 def _describe_exit(exc: BaseException) -> str:

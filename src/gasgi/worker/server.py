@@ -238,6 +238,7 @@ class Server:
                 "ssl_handshake_timeout": runtime.settings.tls_handshake_timeout_s or None,
             }
         proxied: ProxyInfo | None = None
+        connection: HttpConnection | None = None
         try:
             if runtime.proxy is not None and runtime.proxy.expects_proxy_header(accepted):
                 settings = runtime.settings
@@ -245,7 +246,8 @@ class Server:
                     self._loop, accepted, settings.proxy_protocol, settings.proxy_header_timeout_s
                 )
             connection = HttpConnection(runtime, proxied)
-            await self._connect(lambda: connection, accepted, **options)
+            protocol = connection
+            await self._connect(lambda: protocol, accepted, **options)
             if runtime.is_draining and connection in runtime.connections:
                 connection.drain()
         except (OSError, asyncio.TimeoutError, RequestError) as exc:
@@ -255,10 +257,11 @@ class Server:
                 peer[0] if isinstance(peer, tuple) else "a unix socket",
                 str(exc) or type(exc).__name__,
             )
-            accepted.close()
-        except BaseException:
-            accepted.close()
-            raise
+        finally:
+            if connection is None:
+                accepted.close()
+            # From then on it is its transport's, which closes it, at once or when the peer has seen a close_notify: its
+            # descriptor must not be another client's before.
 
     # The end
 
@@ -269,14 +272,14 @@ class Server:
         """
         if self._is_stopped:
             return
-        for listener in self._listeners if self._has_started else ():
-            # Bounded by the room there is: a client that finds none is left to the siblings or the next worker.
-            while not self._is_full() and self._accept_one(listener):
-                pass
         self._pause_accepting()
         self._is_stopped = True
         self._runtime.on_room = None
         for listener in self._listeners:
+            # Bounded by the room there is: a client that finds none is left to the siblings or the next worker.
+            while self._has_started and not self._is_full() and self._accept_one(listener):
+                pass
+            # At once: where this is the last to have the socket, the kernel resets whoever comes in between.
             listener.close()
 
     async def drain(
@@ -289,7 +292,8 @@ class Server:
         """
         runtime = self._runtime
         runtime.is_draining = True
-        runtime.quiet_s = min(QUIET_S, max(deadline - self._loop.time(), 0.0) * QUIET_SHARE)
+        if not is_quick:
+            runtime.quiet_s = min(QUIET_S, max(deadline - self._loop.time(), 0.0) * QUIET_SHARE)
         if runtime.settings.stream_drain_s:
             self._streams_end_at = self._loop.time() + runtime.settings.stream_drain_s
         # Let requests that have arrived be read first, so that their connections do not count as idle.
