@@ -4,7 +4,7 @@ from gasgi._parser cimport RequestHead as ParsedHead
 from gasgi.asgi.admission cimport admit
 from gasgi.asgi.app_task cimport AppTask
 from gasgi.asgi.http cimport HttpExchange
-from gasgi.http1.departure cimport Departure
+from gasgi.http1.departure cimport Departure, give_grace
 from gasgi.http1.inbox cimport Inbox
 from gasgi.http1.request_body cimport RequestBody
 from gasgi.http1.response cimport Response, ResponseOwner
@@ -14,7 +14,7 @@ from gasgi.serving.outbox cimport Outbox
 from gasgi.serving.peer cimport Peer
 from gasgi.serving.runtime cimport Runtime
 
-cdef int CLIENT_LEFT, GONE, SHUT
+cdef int CLIENT_LEFT
 
 cdef int IDLE, HEAD, WAITING, REQUEST, DISCARDING, LINGERING, CLOSED
 cdef int UNDECIDED
@@ -41,13 +41,10 @@ cdef class HttpConnection(ResponseOwner):
 
     cdef AppTask _exchange
     cdef Departure _departure
-    cdef AppTask _ended_stream
 
     cpdef sweep(self, double now)
     cpdef take_turn(self)
-    cdef _look_at_peer(self)
-    cdef _begin_departure(self)
-    cdef _end_stream(self)
+    cdef Departure _departing(self)
     cdef _read_head(self, bytes data)
     cdef _wait_for_turn(self, bytes data)
     cdef _begin(self, ParsedHead head)

@@ -17,7 +17,7 @@ from gasgi.asgi.http import HttpExchange
 from gasgi.asgi.websocket import WebSocketSession
 from gasgi.errors import RequestError
 from gasgi.http1.closing import reset, shut_side
-from gasgi.http1.departure import Departure
+from gasgi.http1.departure import Departure, give_grace
 from gasgi.http1.inbox import Inbox
 from gasgi.http1.phases import CLOSED, DISCARDING, HEAD, IDLE, LINGERING, REQUEST, UNDECIDED, WAITING
 from gasgi.http1.request_body import RequestBody
@@ -26,7 +26,6 @@ from gasgi.http1.upgrade import Upgrade
 from gasgi.proxy.protocol import ProxyInfo
 from gasgi.serving.deadlines import Deadlines
 from gasgi.serving.flow import WriteGate
-from gasgi.serving.half_close import GONE, SHUT, look_at_peer
 from gasgi.serving.outbox import Outbox
 from gasgi.serving.peer import Peer
 from gasgi.serving.runtime import Runtime
@@ -66,8 +65,7 @@ class HttpConnection(ResponseOwner):
 
         # Per request
         self._exchange: AppTask | None = None
-        self._departure: Departure | None = None  # of a client that shut its side
-        self._ended_stream: AppTask | None = None  # told so because the worker stops
+        self._departure: Departure | None = None  # once the client may have left
 
     # asyncio.Protocol
 
@@ -113,7 +111,7 @@ class HttpConnection(ResponseOwner):
             self._leave_body()
             return False
         else:
-            self._begin_departure()
+            self._departing().shut(self._exchange)
         return not self._peer.is_tls
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -129,13 +127,11 @@ class HttpConnection(ResponseOwner):
         # Stays among the connections until the app has ended: that is who sweeps its grace period.
         response = self._response
         response.report(response.status if response.framing else CLIENT_LEFT)
-        exchange.disconnect()
         if exchange.is_websocket:
+            exchange.disconnect()
             self._forget()
-        elif self._runtime.settings.disconnect_grace_s > 0:
-            self._deadlines.set_grace()
         else:
-            exchange.cancel()
+            give_grace(self._runtime, self._deadlines, exchange)
 
     def pause_writing(self) -> None:
         self._gate.pause()
@@ -159,46 +155,25 @@ class HttpConnection(ResponseOwner):
             if not is_taken or self._phase >= LINGERING:
                 self._transport.abort()
         if self._inbox.is_paused and self._phase < LINGERING:
-            self._look_at_peer()
-        if self._runtime.ends_streams and self._phase == REQUEST:
-            self._end_stream()
-        if deadlines.is_grace_over(now) and self._exchange is not None:
-            if self._departure is not None and self._phase == REQUEST and self._exchange is not self._ended_stream:
-                self._departure.end_grace(self._exchange, self._transport)
-            else:
-                self._exchange.cancel()
-
-    def _look_at_peer(self) -> None:
-        """While reading is paused the loop watches the socket no more: ask the kernel whether the client has left."""
-        seen = look_at_peer(self._transport.get_extra_info("socket"))
-        if seen == GONE:
-            self._transport.abort()
-        elif seen == SHUT and self._departure is None:
-            self._begin_departure()
-
-    def _begin_departure(self) -> None:
-        # The client may only have shut its side (RFC 9112, 9.6). When it seems to have left, it still gets an answer
-        # that is ready in the grace period, or on its way by then.
-        if self._departure is None:
-            self._departure = Departure(self._deadlines, self._response, self._gate)
-            if not self._peer.is_tls:
-                self._departure.look(self._transport)
-        if self._exchange is not None:
-            self._departure.begin_grace(self._exchange, True)
-
-    def _end_stream(self) -> None:
-        """The worker stops: tell the app of an answer without a known end, once, as if its client had left."""
+            self._departing().look(self._exchange)
         exchange = self._exchange
-        if exchange is None or exchange is self._ended_stream or exchange.is_websocket:
+        if exchange is None:
             return
-        if not self._response.is_open_ended():
-            return
-        self._ended_stream = exchange
-        exchange.disconnect()
-        if self._runtime.settings.disconnect_grace_s > 0:
-            self._deadlines.set_grace()
-        else:
-            exchange.cancel()
+        if self._runtime.ends_streams and self._phase == REQUEST:
+            self._departing().end_stream(exchange)
+        if deadlines.is_grace_over(now):
+            if self._departure is not None and self._phase == REQUEST:
+                self._departure.end_grace(exchange)
+            else:
+                exchange.cancel()
+
+    def _departing(self) -> Departure:
+        departure = self._departure
+        if departure is None:
+            departure = self._departure = Departure(
+                self._runtime, self._transport, self._peer, self._deadlines, self._response, self._gate
+            )
+        return departure
 
     def drain(self) -> None:
         if self._phase == IDLE:
@@ -349,7 +324,7 @@ class HttpConnection(ResponseOwner):
             if self._inbox.body is not None:
                 self._leave_body()
             else:
-                self._begin_departure()
+                self._departing().shut(self._exchange)
 
     def _leave_body(self) -> None:
         """RFC 9112, 8: the request can never be whole; the app learns of it from the end of the connection."""
