@@ -105,6 +105,17 @@ test-oldest: find-programs ## the integration tests with the oldest gunicorn sup
 	.venv-oldest/bin/python -m pip install -q 'gunicorn==24.1.1'
 	GASGI_EXTENSIONS=require .venv-oldest/bin/python -m pytest tests/integration -m "" $(PYTEST_ARGS)
 
+# What subprocesses run is not measured: worker/, the command and the rest of the boot, which the integration tests hold.
+.PHONY: coverage
+coverage: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example ## branches of the pure version that tests take, and the moves between states
+	GASGI_EXTENSIONS=off $(PY) -m pytest $(PYTEST_ARGS) -p tests.support.moves --cov --cov-report= \
+		tests/unit tests/contract tests/connection tests/asgi tests/http2
+	$(PY) -m coverage report --skip-covered
+
+.PHONY: sanitize
+sanitize: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example ## compiled with AddressSanitizer and UBSan (gcc), what needs no process of its own
+	$(PY) scripts/sanitize.py $(PYTEST_ARGS) tests/contract tests/unit tests/connection tests/asgi tests/fuzz
+
 FUZZ := -dict=tests/fuzz/http.dict -len_control=0 -max_len=1000
 .PHONY: fuzz fuzz-long autobahn
 fuzz: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## forty seconds of coverage-guided fuzzing: heads, whole connections

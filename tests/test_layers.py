@@ -20,7 +20,7 @@ SOURCES = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", "
 # A module-level C variable of a .pxd: "cdef int A, B"; neither a class nor a function.
 C_VARIABLES = re.compile(r"^cdef (?!class )[\w.]+(?: \w+)* (\w+(?:, \w+)*)$", re.MULTILINE)
 CYTHON_IMPORT = re.compile(r"^\s*(?:from\s+(\S+)\s+)?c?import\s+([^#\n]+)", re.MULTILINE)
-ACCELERATOR = re.compile("_(parser|writer|ws_mask)(_py)?")
+ACCELERATOR = re.compile("_(hpack|parser|writer|ws_mask)(_py)?")
 
 
 def table(header: str) -> list[list[str]]:

@@ -12,6 +12,7 @@ from gasgi.compiled import IS_COMPILED, implementation
 from gasgi.compiled import MODE as EXTENSIONS
 
 if TYPE_CHECKING or not IS_COMPILED:
+    from gasgi._hpack_py import HpackDecoder, HpackEncoder, check_fields
     from gasgi._parser_py import HeadLimits, HeadParser, RequestHead
     from gasgi._writer_py import encode_chunk, encode_response_head, join_message
     from gasgi._ws_mask_py import (
@@ -24,6 +25,7 @@ if TYPE_CHECKING or not IS_COMPILED:
         unmask_text,
     )
 else:
+    from gasgi._hpack import HpackDecoder, HpackEncoder, check_fields
     from gasgi._parser import HeadLimits, HeadParser, RequestHead
     from gasgi._writer import encode_chunk, encode_response_head, join_message
     from gasgi._ws_mask import (
@@ -40,9 +42,12 @@ __all__ = [
     "EXTENSIONS",
     "HeadLimits",
     "HeadParser",
+    "HpackDecoder",
+    "HpackEncoder",
     "MessageBuffer",
     "RequestHead",
     "apply_mask",
+    "check_fields",
     "encode_chunk",
     "encode_frame",
     "encode_frame_header",

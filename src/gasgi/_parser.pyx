@@ -27,7 +27,6 @@ from gasgi.head_rules import (
     list_members,
     read_content_length,
     read_request_line,
-    refusal,
     replace_host,
 )
 from gasgi.tables import METHODS, TOKEN_BYTES
@@ -340,11 +339,11 @@ cdef class _Fields:
             # _fill_tables lets no kind above 63 in.
             bit = (<uint64_t>1) << kind
             if self.seen & bit:
-                raise refusal(400, "more than one " + name.decode("ascii"))
+                raise RequestError(400, "more than one " + name.decode("ascii"))
             self.seen |= bit
             if kind == HOST:
                 if not is_plain_host(value) and not is_host(value):
-                    raise refusal(400, "invalid host")
+                    raise RequestError(400, "invalid host")
                 head.host = value
             elif kind == CONTENT_LENGTH:
                 number = plain_content_length(value)
@@ -352,7 +351,7 @@ cdef class _Fields:
             elif kind == TRANSFER_ENCODING:
                 # Before the coding is judged: the twin's llhttp stops at this name, and 400 must come before a 501.
                 if head.content_length >= 0:
-                    raise refusal(400, "both content-length and transfer-encoding")
+                    raise RequestError(400, "both content-length and transfer-encoding")
                 if value != b"chunked":
                     check_transfer_encoding(value)
                 head.is_chunked = True
@@ -530,16 +529,16 @@ cdef class HeadParser:
             length = found - self.line_start
             if self.field_count < 0:
                 if length > self.line_max + 1:
-                    raise refusal(414, "request line is too long")
+                    raise RequestError(414, "request line is too long")
             elif length >= self.field_bytes_max:
-                raise refusal(431, "field is too long")
+                raise RequestError(431, "field is too long")
             if found - self.head_start > self.head_bytes_max:
-                raise refusal(431, "head is too long")
+                raise RequestError(431, "head is too long")
             if line_feed == NULL:
                 self.position = found
                 return -1
             if length == 0 or source[found - 1] != CR:
-                raise refusal(400, "line ends with a bare LF")
+                raise RequestError(400, "line ends with a bare LF")
             if self.field_count < 0:
                 self.read_first_line(source + self.line_start, length - 1)
                 self.fields_start = found + 1
@@ -549,7 +548,7 @@ cdef class HeadParser:
             else:
                 self.field_count += 1
                 if self.field_count > self.fields_max:
-                    raise refusal(431, "too many fields")
+                    raise RequestError(431, "too many fields")
             self.line_start = self.position = found + 1
 
     cdef int begin(self, const uint8_t* source, Py_ssize_t size) except -1:
@@ -560,14 +559,14 @@ cdef class HeadParser:
             if size == start + 1:
                 return 0
             if source[start + 1] != LF:
-                raise refusal(400, "bare CR before the request line")
+                raise RequestError(400, "bare CR before the request line")
             self.has_skipped_crlf = True
             start += 2
             self.head_start = self.line_start = self.position = start
             if size == start:
                 return 0
         if not CLASSES[source[start]] & IN_TOKEN:
-            raise refusal(400, "request line does not start with a method")
+            raise RequestError(400, "request line does not start with a method")
         self.has_begun = True
         return 1
 
@@ -674,11 +673,11 @@ cdef class HeadParser:
             pass
         except HttpParserError as exc:
             error = fields.take_error()
-            raise refusal(400, str(exc)) if error is None or error.status == 400 else error from None
+            raise RequestError(400, str(exc)) if error is None or error.status == 400 else error from None
         if fields.error is not None:
             raise fields.take_error()
         if fields.count != field_count:
-            raise refusal(400, "ambiguous field lines")
+            raise RequestError(400, "ambiguous field lines")
         self.judge(head, fields)
         self.is_stale = fields.is_unusual or head.is_chunked or head.content_length > 0 or not head.keep_alive
         return head
@@ -686,15 +685,15 @@ cdef class HeadParser:
     cdef int judge(self, RequestHead head, _Fields fields) except -1:
         """Apply the rules that need more than one field."""
         if head.is_chunked and head.content_length >= 0:
-            raise refusal(400, "both content-length and transfer-encoding")
+            raise RequestError(400, "both content-length and transfer-encoding")
         if head.http_version is HTTP_10:
             if head.is_chunked:
-                raise refusal(400, "transfer-encoding in HTTP/1.0")
+                raise RequestError(400, "transfer-encoding in HTTP/1.0")
             head.keep_alive = fields.has_keep_alive and not fields.has_close
             head.expects_continue = False
         else:
             if head.host is NOTHING:
-                raise refusal(400, "host is missing")
+                raise RequestError(400, "host is missing")
             head.keep_alive = not fields.has_close
             if fields.has_upgrade:
                 head.upgrade = fields.upgrade

@@ -22,7 +22,6 @@ from gasgi.head_rules import (
     list_members,
     read_content_length,
     read_request_line,
-    refusal,
     replace_host,
 )
 from gasgi.tables import METHODS, TOKEN_BYTES
@@ -124,12 +123,12 @@ class _FieldSink:
         if kind <= FieldKind.TRANSFER_ENCODING or kind >= FieldKind.SINGLE:
             bit = 1 << kind
             if self.seen & bit:
-                raise refusal(400, f"more than one {name.decode('ascii')}")
+                raise RequestError(400, f"more than one {name.decode('ascii')}")
             self.seen |= bit
             if kind == FieldKind.HOST:
                 if value != self.known_host:
                     if not is_host(value):
-                        raise refusal(400, "invalid host")
+                        raise RequestError(400, "invalid host")
                     self.known_host = value
                 head.host = value
             elif kind == FieldKind.CONTENT_LENGTH:
@@ -294,17 +293,17 @@ class HeadParser:
             length = found - line_start
             if self._field_count < 0:
                 if length > limits.line + 1:
-                    raise refusal(414, "request line is too long")
+                    raise RequestError(414, "request line is too long")
             elif length >= limits.field_bytes:
-                raise refusal(431, "field is too long")
+                raise RequestError(431, "field is too long")
             if found - self._head_start > limits.head_bytes:
-                raise refusal(431, "head is too long")
+                raise RequestError(431, "head is too long")
             if line_end < 0:
                 self._position = found
                 return -1
             # RFC 9112, 2.2 lets a server take a bare LF. A proxy in front may not have taken it for a line's end.
             if length == 0 or source[line_end - 1] != _CR:
-                raise refusal(400, "line ends with a bare LF")
+                raise RequestError(400, "line ends with a bare LF")
             self._line_start = self._position = line_end + 1
             if self._field_count < 0:
                 self._read_first_line(bytes(source[line_start : line_end - 1]))
@@ -315,7 +314,7 @@ class HeadParser:
             else:
                 self._field_count += 1
                 if self._field_count > limits.fields:
-                    raise refusal(431, "too many fields")
+                    raise RequestError(431, "too many fields")
 
     def _begin(self, source: bytes | bytearray) -> bool:
         """Skip one empty line; return whether the first byte of the request line is here, and can be one."""
@@ -325,7 +324,7 @@ class HeadParser:
             if len(source) == start + 1:
                 return False
             if source[start + 1] != 10:
-                raise refusal(400, "bare CR before the request line")
+                raise RequestError(400, "bare CR before the request line")
             self._has_skipped_crlf = True
             start += 2
             self._head_start = self._line_start = self._position = start
@@ -333,7 +332,7 @@ class HeadParser:
                 return False
         # Something else than HTTP, TLS for example, is refused at its first byte.
         if source[start] not in TOKEN_BYTES:
-            raise refusal(400, "request line does not start with a method")
+            raise RequestError(400, "request line does not start with a method")
         self._has_begun = True
         return True
 
@@ -394,14 +393,14 @@ class HeadParser:
         except HttpParserError as exc:
             # Of two faults the one that says more than that this is no HTTP.
             error = sink.take_error()
-            raise refusal(400, str(exc)) if error is None or error.status == 400 else error from None
+            raise RequestError(400, str(exc)) if error is None or error.status == 400 else error from None
         finally:
             sink.head = None
         if sink.error is not None:
             raise cast(RequestError, sink.take_error())
         if sink.count != field_count:
             # llhttp saw other lines than were counted here, so one of the two was misled.
-            raise refusal(400, "ambiguous field lines")
+            raise RequestError(400, "ambiguous field lines")
         self._judge(head)
         self._is_stale = sink.is_unusual or head.is_chunked or head.content_length > 0 or not head.keep_alive
         return head
@@ -411,18 +410,18 @@ class HeadParser:
         sink = self._sink
         if head.is_chunked and head.content_length >= 0:
             # RFC 9112, 6.3: a smuggling attempt, so refuse instead of choosing. llhttp refuses it first.
-            raise refusal(400, "both content-length and transfer-encoding")
+            raise RequestError(400, "both content-length and transfer-encoding")
         if head.http_version == "1.0":
             if head.is_chunked:
                 # RFC 9112, 6.1: a faulty message; the hop before may have framed it otherwise.
-                raise refusal(400, "transfer-encoding in HTTP/1.0")
+                raise RequestError(400, "transfer-encoding in HTTP/1.0")
             head.keep_alive = sink.has_keep_alive and not sink.has_close
             # RFC 9110, 10.1.1 and 7.8: HTTP/1.0 expects nothing and changes to nothing.
             head.expects_continue = False
         else:
             if not head.host:
                 # RFC 9112, 3.2.
-                raise refusal(400, "host is missing")
+                raise RequestError(400, "host is missing")
             head.keep_alive = not sink.has_close
             if sink.has_upgrade:
                 head.upgrade = sink.upgrade

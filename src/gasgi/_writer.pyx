@@ -7,7 +7,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from libc.string cimport memcmp, memcpy
 
 from gasgi.errors import ASGIMisuse
-from gasgi.tables import STATUS_PHRASES
+from gasgi.tables import STATUS_PHRASES, TOKEN_BYTES
 
 cdef enum:
     STACK_BYTES = 2048  # a usual head fits, so that no allocation is needed
@@ -22,10 +22,8 @@ cdef int _byte
 for _byte in range(256):
     NAME_BYTE[_byte] = 0
     BAD_IN_VALUE[_byte] = 1 if (_byte < 32 and _byte != 9) or _byte == 127 else 0
-for _byte in b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz":
-    NAME_BYTE[_byte] = _byte
-for _byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ":
-    NAME_BYTE[_byte] = _byte + 32
+for _byte in TOKEN_BYTES:
+    NAME_BYTE[_byte] = _byte + 32 if c"A" <= _byte <= c"Z" else _byte
 
 cdef dict STATUS_LINES = {
     status: b"HTTP/1.1 %d %s\r\n" % (status, phrase) for status, phrase in STATUS_PHRASES.items()

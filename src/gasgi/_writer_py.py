@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from gasgi.errors import ASGIMisuse
-from gasgi.tables import STATUS_PHRASES
+from gasgi.tables import STATUS_PHRASES, TOKEN_PATTERN
 
 _STATUS_LINES = {status: b"HTTP/1.1 %d %s" % (status, phrase) for status, phrase in STATUS_PHRASES.items()}
-_is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch  # a token: RFC 9110, 5.6.2
+_is_name = re.compile(TOKEN_PATTERN).fullmatch
 _find_control = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search  # RFC 9110, 5.5
 _is_length = re.compile(rb"[0-9]{1,18}").fullmatch  # what fits a signed 64-bit number
 _PLAIN, _DATE, _SERVER, _CONNECTION, _CONTENT_LENGTH, _TRANSFER_ENCODING = range(6)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-__all__ = ["ASGIMisuse", "ClientDisconnected", "FrameError", "RequestError", "SettingError", "comes_from_departure"]
+from gasgi.tables import STATUS_PHRASES
 
-MOST_LOOKED_AT = 100  # exceptions, to find out whether they only tell that the client left
+__all__ = [
+    "ASGIMisuse",
+    "ClientDisconnected",
+    "FrameError",
+    "Http2Error",
+    "RequestError",
+    "SettingError",
+    "StreamError",
+]
 
 
 class RequestError(Exception):
-    """A request that must be refused: ``status``, ``reason`` and ``fields`` answer it, ``detail`` is for the log."""
+    """A request that must be refused: ``status`` and ``fields`` answer it, ``detail`` is for the log."""
 
-    def __init__(
-        self, status: int, reason: str, detail: str = "", fields: tuple[tuple[bytes, bytes], ...] = ()
-    ) -> None:
-        super().__init__(status, reason, detail)
+    def __init__(self, status: int, detail: str, fields: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        super().__init__(status, detail)
         self.status = status
-        self.reason = reason
         self.detail = detail
         self.fields = fields
 
     def __str__(self) -> str:
-        return f"{self.status} {self.reason}" + (f": {self.detail}" if self.detail else "")
+        return f"{self.status} {STATUS_PHRASES[self.status].decode('ascii')}: {self.detail}"
 
 
 class FrameError(Exception):
@@ -35,6 +40,31 @@ class FrameError(Exception):
         return f"{self.close_code} {self.reason}"
 
 
+class Http2Error(Exception):
+    """An HTTP/2 peer broke the connection (RFC 9113, 5.4.1): ``code`` goes into the GOAWAY, ``text`` into the log."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(code, text)
+        self.code = code
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"HTTP/2 error {self.code}: {self.text}"
+
+
+class StreamError(Exception):
+    """An HTTP/2 peer broke one stream (RFC 9113, 5.4.2): ``code`` goes into the RST_STREAM, ``text`` into the log."""
+
+    def __init__(self, stream_id: int, code: int, text: str) -> None:
+        super().__init__(stream_id, code, text)
+        self.stream_id = stream_id
+        self.code = code
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"HTTP/2 error {self.code} of stream {self.stream_id}: {self.text}"
+
+
 class ClientDisconnected(OSError):
     """``send`` was called after the client left (ASGI 2.4); raised to the app and never logged."""
 
@@ -45,31 +75,3 @@ class ASGIMisuse(RuntimeError):
 
 class SettingError(ValueError):
     """A setting has a value gasgi cannot honour; the message names the setting."""
-
-
-def comes_from_departure(exc: BaseException | None) -> bool:
-    """Whether ``exc`` only tells that the client left: frameworks wrap ClientDisconnected in errors of their own.
-
-    A group does when all its members do. Looks at a bounded number of exceptions, and trusts no attribute of theirs.
-    """
-    undecided = [exc]
-    for _ in range(MOST_LOOKED_AT):
-        if not undecided:
-            return True
-        exc = undecided.pop()
-        if exc is None:
-            return False
-        if not isinstance(exc, ClientDisconnected):
-            undecided.extend(_members(exc) or [exc.__cause__ or exc.__context__])
-    return False
-
-
-def _members(exc: BaseException) -> tuple[BaseException, ...] | list[BaseException]:
-    """Return what is in an exception group: Python's own, or the backport's on 3.10."""
-    try:
-        members: object = getattr(exc, "exceptions", None)
-    except Exception:
-        return ()
-    if not isinstance(members, (tuple, list)) or not all(isinstance(member, BaseException) for member in members):
-        return ()
-    return members

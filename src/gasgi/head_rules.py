@@ -11,7 +11,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from gasgi.errors import RequestError
-from gasgi.tables import COMMON_FIELD_NAMES, METHODS, SINGLETON_FIELDS, STATUS_PHRASES
+from gasgi.tables import COMMON_FIELD_NAMES, METHODS, SINGLETON_FIELDS, TOKEN_PATTERN
 
 __all__ = [
     "FieldKind",
@@ -25,7 +25,6 @@ __all__ = [
     "list_members",
     "read_content_length",
     "read_request_line",
-    "refusal",
     "replace_host",
 ]
 
@@ -39,8 +38,7 @@ CONTENT_LENGTH_MAX = 2**63 - 1
 PORT_MAX = 65535
 
 _METHODS = frozenset(method.encode() for method in METHODS)
-# RFC 9110, 5.6.2.
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TOKEN = re.compile(TOKEN_PATTERN)
 _VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
 # RFC 3986, 2: printable ASCII, the rest comes percent-encoded. RFC 9112, 3.2: a target has no fragment.
 _TARGET = re.compile(rb"[!-\"$-~]+")
@@ -110,11 +108,6 @@ class RequestLine(NamedTuple):
     is_http_10: bool
 
 
-def refusal(status: int, detail: str) -> RequestError:
-    """Return the error that answers ``status``; ``detail`` is for the log."""
-    return RequestError(status, STATUS_PHRASES[status].decode("ascii"), detail)
-
-
 def known_fields() -> dict[bytes, tuple[bytes, int]]:
     """Return spelling -> (lower-case name, FieldKind) for the names worth knowing, each name one shared object."""
     kinds = {
@@ -142,28 +135,28 @@ def read_request_line(line: bytes, limits: HeadLimits) -> RequestLine:
     """Read any request line (without its CRLF) strictly; raise RequestError for what RFC 9112, 3 does not allow."""
     parts = line.split(b" ")
     if len(parts) != 3:
-        raise refusal(400, "request line is not method SP target SP version")
+        raise RequestError(400, "request line is not method SP target SP version")
     method, target, version = parts
     is_http_10 = _read_version(version, limits)
     method = _read_method(method, limits)
     if _TARGET.fullmatch(target) is None:
-        raise refusal(400, "request target has a character that must be percent-encoded")
+        raise RequestError(400, "request target has a character that must be percent-encoded")
     if target.startswith(b"/"):
         raw_path, _, query_string = target.partition(b"?")
         return RequestLine(method.decode("ascii"), target, raw_path, query_string, None, is_http_10)
     if target == b"*":
         if method != b"OPTIONS":
             # RFC 9112, 3.2.4.
-            raise refusal(400, "asterisk-form is for OPTIONS only")
+            raise RequestError(400, "asterisk-form is for OPTIONS only")
         return RequestLine("OPTIONS", target, target, b"", None, is_http_10)
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
         # RFC 9112, 3.2.3: authority-form is for CONNECT only.
-        raise refusal(400, "request target is neither a path nor an absolute http URI")
+        raise RequestError(400, "request target is neither a path nor an absolute http URI")
     authority, raw_path, query = absolute.groups()
     # RFC 9110, 4.2.4: userinfo in a request target is an error, most likely an attempt to mislead. No "@" is a host.
     if not is_host(authority):
-        raise refusal(400, "request target has an invalid authority")
+        raise RequestError(400, "request target has an invalid authority")
     if not raw_path:
         # RFC 9112, 3.2.4: OPTIONS for an absolute URI with an empty path and no query means "*".
         raw_path = b"*" if method == b"OPTIONS" and not query else b"/"
@@ -178,23 +171,23 @@ def _read_version(version: bytes, limits: HeadLimits) -> bool:
         return True
     match = _VERSION.fullmatch(version)
     if match is None:
-        raise refusal(400, "malformed HTTP version")
+        raise RequestError(400, "malformed HTTP version")
     if not limits.permit_version:
-        raise refusal(505, "HTTP version is neither 1.0 nor 1.1")
+        raise RequestError(505, "HTTP version is neither 1.0 nor 1.1")
     return match.group(1) == b"0"
 
 
 def _read_method(method: bytes, limits: HeadLimits) -> bytes:
     if _TOKEN.fullmatch(method) is None:
-        raise refusal(400, "method is not a token")
+        raise RequestError(400, "method is not a token")
     if limits.casefold_method:
         method = method.upper()
     if method == b"CONNECT":
         # RFC 9110, 9.3.6: for proxies; what follows would be a tunnel, so it is refused in every mode.
-        raise refusal(501, "CONNECT")
+        raise RequestError(501, "CONNECT")
     if method not in _METHODS and not limits.permit_method:
         # RFC 9110, 9.1.
-        raise refusal(501, "unknown method")
+        raise RequestError(501, "unknown method")
     return method
 
 
@@ -218,12 +211,12 @@ def is_host(value: bytes) -> bool:
 def read_content_length(value: bytes) -> int:
     """Read 1*DIGIT (RFC 9110, 8.6) that fits 63 bits; lists, signs, blanks and underscores are refused."""
     if not value.isdigit():
-        raise refusal(400, "invalid content-length")
+        raise RequestError(400, "invalid content-length")
     # The digits are counted first: Python refuses to convert thousands of them, with an error of its own.
     digits = value.lstrip(b"0")
     length = int(digits or b"0") if len(digits) <= 19 else CONTENT_LENGTH_MAX + 1
     if length > CONTENT_LENGTH_MAX:
-        raise refusal(400, "content-length is too large")
+        raise RequestError(400, "content-length is too large")
     return length
 
 
@@ -233,15 +226,15 @@ def check_transfer_encoding(value: bytes) -> None:
     if codings == [b"chunked"]:
         return
     if not codings or b"chunked" in codings[:-1]:
-        raise refusal(400, "chunked is not the last transfer coding, or not the only chunked")
-    raise refusal(501, "transfer coding is not implemented")
+        raise RequestError(400, "chunked is not the last transfer coding, or not the only chunked")
+    raise RequestError(501, "transfer coding is not implemented")
 
 
 def check_expect(value: bytes) -> None:
     """Raise 417 for any expectation but ``100-continue``; RFC 9110, 10.1.1."""
     members = list_members(value)
     if not members or any(member != b"100-continue" for member in members):
-        raise refusal(417, "unknown expectation")
+        raise RequestError(417, "unknown expectation")
 
 
 def list_members(value: bytes) -> list[bytes]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 __all__ = [
+    "CLIENT_LEFT",
     "COMMON_FIELD_NAMES",
     "FORBIDDEN_TRAILERS",
     "METHODS",
     "SINGLETON_FIELDS",
     "STATUS_PHRASES",
     "TOKEN_BYTES",
+    "TOKEN_PATTERN",
 ]
+
+CLIENT_LEFT = 499  # nginx's number for a client that left before the answer began
 
 # RFC 9110, 5.6.2: tchar.
 TOKEN_BYTES: bytes = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+TOKEN_PATTERN: bytes = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # of a whole token
 
 # The request methods llhttp knows, without PRI and those of RTSP.
 # Any other well-formed token is answered 501. CONNECT is known and still refused: gasgi is no proxy.

@@ -13,6 +13,7 @@ from gasgi.asgi.asgi2 import single_callable
 from gasgi.errors import ASGIMisuse, ClientDisconnected, SettingError
 from gasgi.settings import EXTENSIONS, Settings
 from tests.support.http_rig import GET, HttpRig, read_response
+from tests.support.odd_errors import ODD
 from tests.support.websocket_rig import WebSocketRig
 
 GET_TRAILERS = b"GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nConnection: TE\r\n\r\n"
@@ -368,3 +369,14 @@ def test_a16_requests_share_no_value_that_can_change() -> None:
         for name, value in first["extensions"].items():
             assert value is not second["extensions"][name]
         assert first["state"]["pool"] is second["state"]["pool"]
+
+
+@pytest.mark.parametrize("make", ODD.values(), ids=ODD)
+def test_answers_500_and_logs_one_line_for_any_exception(make: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise make()
+
+    with HttpRig(app) as rig:
+        assert read_response(rig.ask())[0] == 500
+        (line,) = rig.log.levels("error", "exception")
+        assert line.startswith("Exception in ASGI app during GET /")

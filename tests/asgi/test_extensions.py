@@ -90,6 +90,19 @@ def test_f6_trailers_are_gathered_until_the_last() -> None:
         assert rig.transport.take() == b"0\r\nx-a: 1\r\nx-b: 2\r\n\r\n"
 
 
+def test_f6_trailers_come_behind_a_stream() -> None:
+    with HttpRig() as rig:
+        rig.ask(GET_TRAILERS)
+        rig.call.start(trailers=True)
+        rig.call.say("body", body=b"a", more_body=True)
+        rig.call.say("body", body=b"b", more_body=False)
+        with pytest.raises(ASGIMisuse):
+            rig.call.say("body", body=b"c")
+        rig.transport.take()
+        rig.call.say("trailers", headers=[(b"x-a", b"1")])
+        assert rig.transport.take() == b"0\r\nx-a: 1\r\n\r\n"
+
+
 def test_f6_trailers_are_left_out_for_a_client_that_takes_none() -> None:
     with HttpRig() as rig:
         rig.ask(GET)

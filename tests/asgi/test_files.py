@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import select
 import ssl
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import FileResponse
 
 from gasgi.errors import ASGIMisuse, ClientDisconnected
+from gasgi.serving import file_region
 from gasgi.settings import FILE_EXTENSIONS, Settings
 from tests.support.http_rig import read_response
 from tests.support.served import RecordingObserver
@@ -69,6 +72,19 @@ async def fetch(served: Any, request: bytes = GET, **options: Any) -> bytes:
     data: bytes = await reader.read()
     writer.close()
     return data
+
+
+def failing(number: int, times: int = 1_000_000, real: Any = None) -> Any:
+    """Make a function that fails so many times, and then is ``real``."""
+    left = [times]
+
+    def fail(*args: Any, **keys: Any) -> Any:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise OSError(number, os.strerror(number))
+        return real(*args, **keys)
+
+    return fail
 
 
 def is_open(path: Path) -> bool:
@@ -169,8 +185,13 @@ async def test_f4_a_file_the_kernel_cannot_send_is_read(
 
 
 @over_loops
+@pytest.mark.parametrize("has_descriptors", [True, False])
 @on_loop
-async def test_f4_a_client_that_reads_slowly_gets_all_of_it_and_the_next_answer(big: Path, loop_name: str) -> None:
+async def test_f4_a_client_that_reads_slowly_gets_all_of_it_and_the_next_answer(
+    big: Path, loop_name: str, has_descriptors: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_descriptors:
+        monkeypatch.setattr(os, "dup", failing(errno.EMFILE))
     async with serve(sending(start(length(len(CONTENT))), path_of(big))) as served:
         reader, writer = await served.connect(limit=4096)
         for _ in range(2):
@@ -214,6 +235,44 @@ async def test_f4_a_file_that_cannot_be_opened_raises_before_anything_is_sent(
     async with serve(sending(start(length(5)), path_of(tmp_path / name))) as served:
         assert read_response(await fetch(served))[0] == 500
         assert served.log.levels("exception") == ["Exception in ASGI app during GET /"]
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_region, "PAUSES_S", (0.0, 0.001, 0.001))
+
+
+@over_loops
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+@pytest.mark.parametrize("call", ["open", "dup"])
+@pytest.mark.usefixtures("short_pauses")
+@on_loop
+async def test_f4_an_answer_waits_for_a_free_descriptor(
+    big: Path, loop_name: str, monkeypatch: pytest.MonkeyPatch, number: int, call: str
+) -> None:
+    with big.open("rb") as file:
+        monkeypatch.setattr(os, call, failing(number, 3, getattr(os, call)))
+        async with serve(sending(start(), path_of(big) if call == "open" else file_of(file))) as served:
+            assert read_response(await fetch(served))[2] == CONTENT
+
+
+@over_loops
+@pytest.mark.parametrize(("number", "most"), [(errno.EMFILE, 4), (errno.EACCES, 1)])
+@pytest.mark.usefixtures("short_pauses")
+@on_loop
+async def test_f4_without_a_descriptor_it_fails_before_anything_is_sent(
+    big: Path, loop_name: str, monkeypatch: pytest.MonkeyPatch, number: int, most: int
+) -> None:
+    monkeypatch.setattr(os, "open", failing(number, most, os.open))
+    async with serve(sending(start(), path_of(big))) as served:
+        assert read_response(await fetch(served))[0] == 500
+        assert served.log.levels("exception") == ["Exception in ASGI app during GET /"]
+        assert read_response(await fetch(served))[2] == CONTENT
+
+
+def test_f4_the_wait_for_a_descriptor_is_about_three_seconds() -> None:
+    assert 2.5 <= sum(file_region.PAUSES_S) <= 3.5
+    assert list(file_region.PAUSES_S) == sorted(file_region.PAUSES_S)
 
 
 @over_loops
@@ -283,8 +342,13 @@ async def test_f4_a_client_that_leaves_half_way_leaves_no_descriptor(big: Path, 
 
 
 @over_loops
+@pytest.mark.parametrize("has_descriptors", [True, False])
 @on_loop
-async def test_f4_a_client_that_takes_nothing_is_cut_off_by_the_write_timeout(big: Path, loop_name: str) -> None:
+async def test_f4_a_client_that_takes_nothing_is_cut_off_by_the_write_timeout(
+    big: Path, loop_name: str, has_descriptors: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_descriptors:
+        monkeypatch.setattr(os, "dup", failing(errno.EMFILE))
     big.write_bytes(CONTENT * 8)
     app = sending(start(length(len(CONTENT) * 8)), path_of(big))
     async with serve(app, Settings(write_timeout_s=0.5)) as served:
@@ -361,6 +425,19 @@ async def test_f3_pipes_are_sent_until_they_end(loop_name: str) -> None:
         data += await reader.read()
         writer.close()
         assert read_response(data)[2] == b"onetwo"
+    os.close(read_end)
+
+
+@over_loops
+@pytest.mark.usefixtures("short_pauses")
+@on_loop
+async def test_f3_a_pipe_waits_for_a_free_descriptor(loop_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"piped")
+    os.close(write_end)
+    async with serve(sending(start(), file_of(read_end))) as served:
+        monkeypatch.setattr("select.epoll", failing(errno.EMFILE, 3, select.epoll))
+        assert read_response(await fetch(served))[2] == b"piped"
     os.close(read_end)
 
 

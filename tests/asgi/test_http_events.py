@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import http
 import weakref
@@ -527,14 +528,35 @@ def test_c22_sends_that_are_gathered_take_effect_in_their_order_and_each_has_its
     assert [type(outcome) for outcome in outcomes] == [type(None), ASGIMisuse, type(None)]
 
 
-def test_c22_a_wrong_event_whose_send_nobody_awaits_is_warned_of() -> None:
+@pytest.mark.filterwarnings("error")
+def test_c22_a_wrong_event_whose_send_nobody_awaits_is_logged_once_for_its_request() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        send({"type": "http.response.body"})
+        for _ in range(3):
+            send({"type": "http.response.body"})
         await send({"type": "http.response.start", "status": 204})
         await send({"type": "http.response.body"})
 
-    with HttpRig(app) as rig, pytest.warns(RuntimeWarning, match="send.. was never awaited; it failed: http.response"):
+    with HttpRig(app) as rig:
+        for path in (b"/%22", b"/b"):
+            assert read_response(rig.ask(b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % path))[0] == 204
+        assert rig.log.levels("error", "exception") == [
+            f"ASGI app did not await a send() that failed during GET {path}: "
+            "ASGIMisuse: http.response.body was sent before http.response.start"
+            for path in ('/\\"', "/b")
+        ]
+
+
+def test_c22_a_wrong_event_whose_send_is_closed_or_cancelled_is_not_logged() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        send({"type": "http.response.body"}).close()
+        with contextlib.suppress(asyncio.CancelledError):
+            send({"type": "http.response.body"}).throw(asyncio.CancelledError())
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    with HttpRig(app) as rig:
         rig.ask(GET)
+        assert rig.log.levels("error", "exception") == []
 
 
 @pytest.mark.filterwarnings("error")

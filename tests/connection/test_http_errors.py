@@ -145,7 +145,8 @@ def test_what_an_app_does_to_its_scope_and_its_exceptions_breaks_nothing(
         served.settle()
     else:
         assert served.answer().status == 500
-    assert served.log.levels("exception") == ["Exception in ASGI app during GET /where"]
+    (line,) = served.log.levels("error", "exception")
+    assert line.splitlines()[0] == "Exception in ASGI app during GET /where"
     assert not served.runtime.conversations
 
 
@@ -304,6 +305,14 @@ def test_no_100_continue_when_the_body_came_without_it(serve: Serve) -> None:
     served = serve(echo)
     served.send(POST_5.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n") + b"hello" + GET)
     assert [(answer.interim, answer.body) for answer in served.answers()] == [([], b"hello"), ([], b"")]
+
+
+def test_an_empty_body_that_came_with_its_head_leaves_nothing_to_continue(serve: Serve) -> None:
+    served = serve(echo)
+    served.send(
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n0\r\n\r\n" + GET
+    )
+    assert [(answer.status, answer["connection"]) for answer in served.answers("POST", "GET")] == [(200, None)] * 2
 
 
 def test_no_100_continue_to_http_1_0(serve: Serve) -> None:

@@ -404,3 +404,14 @@ def test_text_counts_as_the_memory_it_takes(text: str, each: int) -> None:
         assert rig.transport.is_reading_paused
         assert [rig.hear()["text"] for _ in range(count + 1)] == [text] * count + ["held back"]
         assert not rig.transport.is_reading_paused
+
+
+def test_a_wrong_event_whose_send_nobody_awaits_is_logged_with_its_path():
+    with WebSocketRig() as rig:
+        rig.send({"type": "websocket.accept"})
+        rig.settle()
+        (line,) = rig.log.levels("error", "exception")
+        assert line == (
+            "ASGI app did not await a send() that failed during WebSocket /chat: "
+            "ASGIMisuse: websocket.accept after websocket.accept"
+        )

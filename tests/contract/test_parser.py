@@ -28,26 +28,26 @@ def feed_all(parser: Any, pieces: list[bytes]) -> Any:
     return parser.feed(last)
 
 
-def refusal_of(twin: ModuleType, pieces: list[bytes], limits: HeadLimits) -> tuple[int, str] | None:
+def refusal_of(twin: ModuleType, pieces: list[bytes], limits: HeadLimits) -> int | None:
     parser = twin.HeadParser(limits)
     try:
         for piece in pieces:
             if parser.feed(piece) is not None:
                 return None
     except RequestError as exc:
-        return exc.status, exc.reason
+        return exc.status
     return None
 
 
-def check_refusal(twin: ModuleType, raw: bytes, limits: HeadLimits, expected: tuple[int, str] | None) -> None:
+def check_refusal(twin: ModuleType, raw: bytes, limits: HeadLimits, expected: int | None) -> None:
     for pieces in split_everywhere(raw):
         assert refusal_of(twin, pieces, limits) == expected, pieces
 
 
 # Limits
 
-LINE_TOO_LONG = (414, "URI Too Long")
-FIELDS_TOO_LARGE = (431, "Request Header Fields Too Large")
+LINE_TOO_LONG = 414
+FIELDS_TOO_LARGE = 431
 
 
 def test_takes_a_request_line_as_long_as_the_limit(twin: ModuleType) -> None:
@@ -97,11 +97,11 @@ def test_takes_heads_of_every_size_around_the_limits_of_a_line(twin: ModuleType)
 
 def test_answers_the_first_thing_wrong_wherever_the_bytes_are_split(twin: ModuleType) -> None:
     limits = HeadLimits(line=40, fields=3, field_bytes=20)
-    version = (505, "HTTP Version Not Supported")
+    version = 505
     check_refusal(twin, b"GET / HTTP/3.0\r\nA: " + b"a" * 30 + b"\r\n\r\n", limits, version)
     check_refusal(twin, b"GET /" + b"a" * 50 + b" HTTP/3.0\n\n", limits, LINE_TOO_LONG)
     check_refusal(twin, b"GET / HTTP/1.1\r\nA:\x00\r\nB: " + b"a" * 30 + b"\r\n\r\n", limits, FIELDS_TOO_LARGE)
-    check_refusal(twin, b"GET / HTTP/1.1\r\nA: 1\nB: " + b"a" * 30 + b"\r\n\r\n", limits, (400, "Bad Request"))
+    check_refusal(twin, b"GET / HTTP/1.1\r\nA: 1\nB: " + b"a" * 30 + b"\r\n\r\n", limits, 400)
 
 
 @pytest.mark.parametrize("limits", [HeadLimits(0, 0, 0), HeadLimits(-1, -1, -1)], ids=["zero", "negative"])
@@ -295,7 +295,7 @@ def test_takes_exactly_the_token_bytes_in_a_name(twin: ModuleType, byte: int) ->
     """RFC 9110, 5.6.2; the colon ends the name."""
     raw = GET[:-2] + b"A" + bytes([byte]) + b"B: x\r\n\r\n"
     is_token = byte in b"!#$%&'*+-.^_`|~:" or bytes([byte]).isalnum()
-    assert refusal_of(twin, [raw], HeadLimits()) == (None if is_token else (400, "Bad Request"))
+    assert refusal_of(twin, [raw], HeadLimits()) == (None if is_token else 400)
 
 
 @pytest.mark.parametrize("byte", range(256))
@@ -303,7 +303,7 @@ def test_takes_exactly_the_field_bytes_in_a_value(twin: ModuleType, byte: int) -
     """RFC 9110, 5.5."""
     raw = GET[:-2] + b"A: x" + bytes([byte]) + b"y\r\n\r\n"
     is_allowed = byte == 9 or (byte >= 32 and byte != 127)
-    assert refusal_of(twin, [raw], HeadLimits()) == (None if is_allowed else (400, "Bad Request"))
+    assert refusal_of(twin, [raw], HeadLimits()) == (None if is_allowed else 400)
 
 
 @pytest.mark.parametrize("byte", range(256))
@@ -311,4 +311,4 @@ def test_takes_exactly_the_visible_bytes_in_a_target(twin: ModuleType, byte: int
     """RFC 3986, 2, and no fragment."""
     raw = GET.replace(b"/", b"/a" + bytes([byte]) + b"b", 1)
     is_allowed = 0x21 <= byte < 0x7F and byte != 0x23
-    assert refusal_of(twin, [raw], HeadLimits()) == (None if is_allowed else (400, "Bad Request"))
+    assert refusal_of(twin, [raw], HeadLimits()) == (None if is_allowed else 400)

@@ -67,7 +67,20 @@ def run(code: str, name: str) -> dict[str, Any]:
 
 def test_every_kind_of_block_is_known():
     kinds = {block.language for block in BLOCKS}
-    assert kinds <= {"python", "sh", "console", "text", "nginx", "ini", "yaml", "json", "haproxy", "dockerfile", "toml"}
+    assert kinds <= {
+        "python",
+        "sh",
+        "console",
+        "text",
+        "nginx",
+        "ini",
+        "yaml",
+        "json",
+        "haproxy",
+        "dockerfile",
+        "toml",
+        "apache",
+    }
 
 
 @blocks("python", title="gunicorn.conf.py")

@@ -92,10 +92,10 @@ def check_reading_app(loop: asyncio.AbstractEventLoop, raw: bytes, points: list[
         for data in pieces:
             served.transport.client_sends(data)
         served.settle(400)
-        before = served.written
+        before, was_closed = served.written, served.is_closed
         _end(served, shuts=False)
         written.append(before)
-        answers = read_answers(before, [request["method"] for request in requests], served.is_closed)
+        answers = read_answers(before, [request["method"] for request in requests], was_closed)
         if any(request["upgrade"] == b"websocket" for request in requests):
             continue
         expected = [200] * len(requests) + ([] if refused is None else [refused[0]])

@@ -136,7 +136,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "websocket":
         await websocket(scope, receive, send)
         return
-    path = scope["path"]
+    path = scope["path"].removeprefix(scope["root_path"])
     if path.startswith("/count/"):
         note(path)
         await answer(send, path.encode())

@@ -15,6 +15,7 @@ import pytest
 from tests.support.gunicorn import free_port, wait_until
 
 APP = "tests.integration.apps:app"
+RAISE_WITHOUT_END = "from tests.support import odd_errors; raise odd_errors.doubled(60)"
 
 
 def get(address: tuple[str, int] | str, path: str = "/", family: int = socket.AF_INET) -> bytes:
@@ -187,6 +188,13 @@ def test_an_application_that_ends_its_own_import_stops_the_boot(start, tmp_path,
     assert server.log.count("Booting worker") == 1
     assert "The application ended its own import: " in server.log
     assert ("no database" in server.log) == ("no database" in end)
+
+
+def test_an_application_that_raises_a_group_without_end_stops_the_boot(start, tmp_path):
+    (tmp_path / "ending.py").write_text(f"{RAISE_WITHOUT_END}\n")
+    server = start("ending:app", "--pythonpath", str(tmp_path), workers=0)
+    assert server.wait() == 3
+    assert "[ERROR] The application does not load\n" in server.log
 
 
 def test_daemon_detaches_and_serves(start, tmp_path):

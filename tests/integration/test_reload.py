@@ -80,6 +80,7 @@ def move_away_first(source: Path, text: str, moment: float) -> None:
         ("application = 1\n", b"Failed to find attribute"),
         ("import sys\nsys.exit('no database')\n", b"SystemExit: no database"),
         ("def app(environ, start_response): ...\n", b"this is a WSGI application"),
+        ("from tests.support import odd_errors; raise odd_errors.doubled(60)\n", b"Member of the group: "),
     ],
 )
 def test_a_mistake_is_shown_and_its_mending_noticed(reload, folder, mistake, shown):

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from httpx_ws import HTTPXWSException, WebSocketDisconnect, WebSocketUpgradeError, connect_ws
+from httpx_ws import HTTPXWSException, WebSocketDisconnect, WebSocketUpgradeError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.integration.ws_app import PIECE_BYTES, PIECES
 from tests.support.gunicorn import wait_until
 from tests.support.memory import pss_bytes
 from tests.support.nginx import mark_fronts
-from tests.support.ws_sites import FRONTS, WebSocketSite, open_site
+from tests.support.ws_sites import FRONTS, WebSocketSite, open_site, talk
 
 APP = "tests.integration.ws_app:app"
 LARGEST = 16 * 1024 * 1024
@@ -84,7 +84,7 @@ def test_many_messages_keep_their_order(site):
 
 
 def test_httpx_ws_talks(site, client):
-    with connect_ws("/echo/httpx", client) as websocket:
+    with talk("/echo/httpx", client) as websocket:
         websocket.send_text("é text")
         assert websocket.receive_text(40) == "é text"
         websocket.send_bytes(bytes(100_000))
@@ -117,7 +117,7 @@ def test_the_client_hears_the_apps_code_and_reason(site, client, code):
     with site.connect(f"/close/{code}") as websocket:
         end = closed(lambda: websocket.recv(40)).rcvd
     assert (end.code, end.reason) == (code, "because: é")
-    with connect_ws(f"/close/{code}", client) as websocket, pytest.raises(WebSocketDisconnect) as caught:
+    with talk(f"/close/{code}", client) as websocket, pytest.raises(WebSocketDisconnect) as caught:
         websocket.receive(40)
     assert (caught.value.code, caught.value.reason) == (code, "because: é")
 
@@ -151,7 +151,7 @@ def test_a_refusal_is_403(site, client):
     with pytest.raises(InvalidStatus) as caught:
         site.connect("/refuse")
     assert caught.value.response.status_code == 403
-    with pytest.raises(WebSocketUpgradeError) as refused, connect_ws("/refuse", client):
+    with pytest.raises(WebSocketUpgradeError) as refused, talk("/refuse", client):
         raise AssertionError("not refused")
     assert refused.value.response.status_code == 403
 
@@ -163,7 +163,7 @@ def test_a_denial_is_the_apps_own_answer(site, client):
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"
     assert response.body == b"who are you?"
-    with pytest.raises(HTTPXWSException) as denied, connect_ws("/deny", client):
+    with pytest.raises(HTTPXWSException) as denied, talk("/deny", client):
         raise AssertionError("not denied")
     assert denied.value.response.status_code == 401
 
@@ -172,7 +172,7 @@ def test_a_subprotocol_is_agreed_on(site, client):
     with site.connect("/choose", subprotocols=["first", "second"]) as websocket:
         assert websocket.subprotocol == "second"
         assert websocket.response.headers["x-chosen"] == "1"
-    with connect_ws("/choose", client, subprotocols=["first", "second"]) as websocket:
+    with talk("/choose", client, subprotocols=["first", "second"]) as websocket:
         assert websocket.subprotocol == "second"
 
 

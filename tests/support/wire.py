@@ -51,7 +51,7 @@ def body_reader(head: Any, limit: int) -> ChunkedBody | LengthBody:
 
 def read_stream(
     module: ModuleType, pieces: Iterable[bytes], limits: HeadLimits | None = None
-) -> tuple[list[dict[str, Any]], tuple[int, str, str] | None]:
+) -> tuple[list[dict[str, Any]], tuple[int, str] | None]:
     """Read requests as a connection does; return the finished ones and how the next was refused, if it was.
 
     Each is the head's attributes and its ``body``. Nothing is read behind a request that ends the connection.
@@ -75,9 +75,11 @@ def read_stream(
                     decoded = []
                 if data:
                     decoded.append(body.feed(data))
-                if not body.is_complete:
-                    break
                 data = body.take_leftover()
+                if not body.is_complete:
+                    if data:
+                        continue  # it takes another turn
+                    break
                 body = None
                 requests.append({**describe(head), "body": b"".join(decoded)})
                 if not head.keep_alive:
@@ -85,5 +87,5 @@ def read_stream(
                 if not data:
                     break
     except RequestError as exc:
-        return requests, (exc.status, exc.reason, exc.detail)
+        return requests, (exc.status, exc.detail)
     return requests, None

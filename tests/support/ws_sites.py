@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+from httpx_ws import WebSocketSession, connect_ws
 from websockets.sync.client import ClientConnection, connect, unix_connect
 
 from tests.support.certificates import Certificates
 from tests.support.gunicorn import Gunicorn, start_gunicorn
 from tests.support.nginx import run_nginx
 
-__all__ = ["FRONTS", "WebSocketSite", "open_site"]
+__all__ = ["FRONTS", "WebSocketSite", "open_site", "talk"]
 
 FRONTS = ("tcp", "tls", "unix", "nginx", "nginx-tls")
 
@@ -53,6 +55,25 @@ class WebSocketSite:
     def journal(self) -> list[str]:
         """Lines that the application noted."""
         return self._journal.read_text().splitlines() if self._journal.exists() else []
+
+
+@contextlib.contextmanager
+def talk(path: str, client: httpx.Client, **options: Any) -> Iterator[WebSocketSession]:
+    """Connect httpx-ws and leave nothing of it behind.
+
+    httpx-ws 0.9.0 closes its socket while a thread of an executor reads it, and does not wait for that thread. With TLS
+    it reads on under the number of the closed descriptor: the first bytes of the next connection, whose handshake then
+    fails (WRONG_VERSION_NUMBER), with any server.
+    """
+    before = set(threading.enumerate())
+    try:
+        with connect_ws(path, client, **options) as session:
+            yield session
+    finally:
+        for thread in set(threading.enumerate()) - before:
+            if thread.name.startswith("ThreadPoolExecutor"):
+                thread.join(40)
+                assert not thread.is_alive(), "httpx-ws still reads"
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import pytest
 from gasgi.asgi.lifespan import Lifespan, LifespanFailed
 from gasgi.errors import ASGIMisuse
 from tests.support.fakes import RecordingLog
+from tests.support.odd_errors import ODD
 
 
 def converse(app, mode: str = "auto", timeout_s: float = 5.0):
@@ -270,3 +271,25 @@ def test_an_event_out_of_turn_is_raised_to_the_app(event):
     converse(app)
     assert len(raised) == 1
     assert event in raised[0]
+
+
+@pytest.mark.parametrize("make", ODD.values(), ids=ODD)
+def test_on_refuses_an_app_that_raises_whatever_it_raises(make):
+    async def app(scope, receive, send):
+        raise make()
+
+    _, log, failures = converse(app, "on")
+    assert len(failures) == 1
+    assert [line.splitlines()[0] for line in log.levels("exception", "error")] == ["Exception in ASGI lifespan startup"]
+
+
+def test_an_exit_code_that_cannot_be_shown_fails_the_startup():
+    class Code:
+        def __repr__(self) -> str:
+            raise RuntimeError("odd")
+
+    async def app(scope, receive, send):
+        raise SystemExit(Code())
+
+    _, _, failures = converse(app, "auto")
+    assert len(failures) == 1

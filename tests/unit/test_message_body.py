@@ -14,6 +14,7 @@ from gasgi.http1.body import ChunkedBody, LengthBody
 from tests.support.wire import split_everywhere
 
 NEXT = b"GET /next"
+TCHARS = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def refusal_of(pieces: list[bytes], limit: int = 100) -> int | None:
@@ -169,15 +170,73 @@ def test_takes_an_end_without_trailers_when_nothing_may_be_spent() -> None:
 
 
 @pytest.mark.parametrize("byte", [byte for byte in range(256) if byte not in b"\r\n"])
-def test_takes_no_control_but_tab_in_an_extension(byte: int) -> None:
+def test_takes_the_characters_of_a_token_in_the_name_of_an_extension(byte: int) -> None:
+    is_allowed = bytes([byte]) in TCHARS
+    check_refusal(b"1;a" + bytes([byte]) + b"b\r\na\r\n", 100, None if is_allowed or byte in b";=" else 400)
+
+
+@pytest.mark.parametrize("byte", [byte for byte in range(256) if byte not in b'\r\n"\\'])
+def test_takes_no_control_but_tab_in_a_quoted_extension(byte: int) -> None:
     is_allowed = byte == 9 or (byte >= 32 and byte != 127)
-    check_refusal(b"1;a" + bytes([byte]) + b"\r\na\r\n", 100, None if is_allowed else 400)
+    check_refusal(b'1;a="' + bytes([byte]) + b'"\r\na\r\n', 100, None if is_allowed else 400)
+    check_refusal(b'1;a="\\' + bytes([byte]) + b'"\r\na\r\n', 100, None if is_allowed else 400)
+
+
+@pytest.mark.parametrize("extension", [b";a", b" ;\ta = b", b';a="";b=c', b';a="\\"\\\\"', b";a\t;b", b';a="b;c=\xe9"'])
+def test_takes_an_extension_of_every_form(extension: bytes) -> None:
+    """RFC 9112, 7.1.1."""
+    check_refusal(b"1" + extension + b"\r\na\r\n", 100, None)
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [b";", b";a;", b';a="', b';a="b', b';a="b\\"', b';a="b"c', b';"a"', b";a=", b";=b", b";a=b=c", b" ", b";a "],
+)
+def test_refuses_an_extension_that_is_none(extension: bytes) -> None:
+    """Whoever takes an unclosed quote on reads another end of the line than who does not."""
+    check_refusal(b"1" + extension + b"\r\na\r\n", 100, 400)
+
+
+def test_an_extension_costs_no_more_than_its_length() -> None:
+    """None of these makes the search for the end of a name, a quote or a blank begin again and again."""
+    for part in (b";a", b" ", b";a=b", b"a", b"\\a", b'"', b";a=\t"):
+        assert refusal_of([b'1;a="' + part * 20_000 + b"\x7f\r\n"], 200_000) == 400
+        assert refusal_of([b"1;a" + part * 20_000 + b"\x7f\r\n"], 200_000) == 400
 
 
 @pytest.mark.parametrize("byte", range(256))
 def test_takes_exactly_the_hexadecimal_digits_in_a_size(byte: int) -> None:
-    is_digit = byte in b"0123456789abcdefABCDEF;"
+    is_digit = byte in b"0123456789abcdefABCDEF"
     assert refusal_of([b"1" + bytes([byte]) + b"\r\n"]) == (None if is_digit else 400)
+
+
+def test_leaves_what_takes_more_than_a_turn() -> None:
+    """43,000 chunks in a read of 256 KiB say next to nothing: the bound is on the work, not on what it gives."""
+    body = ChunkedBody(0)
+    wire = b"1\r\na\r\n" * 300
+    assert body.feed(wire) == b"a" * 256
+    assert not body.is_complete
+    leftover = body.take_leftover()
+    assert leftover == b"1\r\na\r\n" * 44
+    assert body.feed(leftover) == b"a" * 44
+    assert body.take_leftover() == b""
+
+
+def test_leaves_trailers_that_take_more_than_a_turn() -> None:
+    body = ChunkedBody(10_000)
+    body.feed(b"0\r\n" + b"a:\r\n" * 300)
+    leftover = body.take_leftover()
+    assert leftover == b"a:\r\n" * (300 - 255)
+    body.feed(leftover + b"\r\n")
+    assert body.is_complete
+
+
+@pytest.mark.parametrize("size", [b"1", b"01", b"0000001", b"00000001", b"000000000000001"])
+def test_reads_a_size_with_any_count_of_digits(size: bytes) -> None:
+    for pieces in split_everywhere(size + b"\r\na\r\n0\r\n\r\n"):
+        body = ChunkedBody(0)
+        assert b"".join(body.feed(piece) for piece in pieces) == b"a"
+        assert body.is_complete
 
 
 # Beside httptools

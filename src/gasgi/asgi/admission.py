@@ -46,7 +46,7 @@ def admit(runtime: Runtime, peer: Peer, record: Record | None, head: RequestHead
         record.begin(head, scope["client"], scope["server"], scope["scheme"], peer.proxied)
     if 0 < runtime.limit_concurrency <= len(runtime.conversations):
         detail = f"gasgi_limit_concurrency = {runtime.limit_concurrency}"
-        raise RequestError(503, "Service Unavailable", detail, ((b"retry-after", b"1"),))
+        raise RequestError(503, detail, ((b"retry-after", b"1"),))
     return scope
 
 

@@ -12,6 +12,7 @@ cdef class AppTask:
     cdef public bint is_client_gone
     cdef public bint has_failed
     cdef public bint is_websocket
+    cdef bint _has_dropped_send
 
     cdef _prepare(self, Runtime runtime, dict scope, ParsedHead head)
     cpdef disconnect(self)

@@ -9,7 +9,8 @@ import asyncio
 from typing import Any
 
 from gasgi._accel import RequestHead
-from gasgi.errors import comes_from_departure
+from gasgi.app_errors import comes_from_departure, describe_exception, log_exception
+from gasgi.errors import ClientDisconnected
 from gasgi.quoting import quote
 from gasgi.serving.runtime import Runtime
 
@@ -39,6 +40,7 @@ class AppTask:
         self.is_client_gone = False
         self.has_failed = False  # with an exception of its own
         self.is_websocket = False
+        self._has_dropped_send = False  # one that failed
 
     # What a conversation makes of it
 
@@ -74,9 +76,9 @@ class AppTask:
         coro = self.run()
         try:
             task = self._runtime.spawn(coro)
-        except Exception:
+        except Exception as exc:
             # Of the application's task factory: ``run``, which would tell the end of it, is never entered.
-            self._runtime.log.exception("Exception in the task factory for %s", self.describe())
+            log_exception(self._runtime.log, exc, "Exception in the task factory for %s", self.describe())
             self.has_failed = True
             if self._app_state == READY:
                 self._runtime.turns.unstarted -= 1
@@ -115,6 +117,14 @@ class AppTask:
         """Whether the server has cancelled it."""
         return self._app_state == CANCELLED or self._app_state == DROPPED
 
+    def send_dropped(self, exc: Exception) -> None:
+        """Log that a ``send`` failed and the app did not await it to hear so; once, however often it does that."""
+        if not self._has_dropped_send and not issubclass(type(exc), ClientDisconnected):
+            self._has_dropped_send = True
+            self._runtime.log.error(
+                "ASGI app did not await a send() that failed during %s: %s", self.describe(), describe_exception(exc)
+            )
+
     def describe(self) -> str:
         """Name the request in a log line."""
         return quote(f"{self._head.method} {self._head.path}")
@@ -135,7 +145,7 @@ class AppTask:
             # SystemExit and KeyboardInterrupt too: one request must not end a worker that serves others.
             if not (self.is_client_gone and comes_from_departure(exc)):
                 self.has_failed = True
-                self._runtime.log.exception("Exception in ASGI app during %s", self.describe())
+                log_exception(self._runtime.log, exc, "Exception in ASGI app during %s", self.describe())
         finally:
             self._end()
 

@@ -6,11 +6,8 @@ that ``create_task``, ``ensure_future``, ``wait_for`` and ``gather`` take them a
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
-
-from gasgi.errors import ClientDisconnected
 
 __all__ = ["DONE", "Failed"]
 
@@ -43,32 +40,30 @@ DONE = _Done()
 class Failed:
     """Raises ``exc`` where it is awaited, not where it was made: the caller may hand it to a task or to ``gather``.
 
-    One that is never awaited warns, as a coroutine does: the mistake would be lost. A client that merely left is none.
+    ``when_dropped`` is called with ``exc`` when nobody ever awaits it: the mistake would be lost.
     """
 
-    def __init__(self, exc: Exception) -> None:
+    def __init__(self, exc: Exception, when_dropped: Callable[[Exception], object]) -> None:
         self._exc = exc
-        self._was_awaited = False
+        self._when_dropped: Callable[[Exception], object] | None = when_dropped
 
     def __await__(self) -> Generator[Any, None, None]:
         return self.send(None)  # type: ignore[no-any-return]  # it raises
 
     def send(self, value: Any) -> Any:
         """Fail: what a Task calls instead of ``await``."""
-        self._was_awaited = True
+        self._when_dropped = None
         raise self._exc
 
     def throw(self, exc: Any, value: Any = None, traceback: Any = None) -> Any:
         """Raise ``exc`` instead, as a Task cancelled before its first step does."""
-        self._was_awaited = True
+        self._when_dropped = None
         raise exc if value is None else value
 
     def close(self) -> None:
         """Forget the failure."""
-        self._was_awaited = True
+        self._when_dropped = None
 
     def __del__(self) -> None:
-        if not self._was_awaited and not isinstance(self._exc, ClientDisconnected):
-            warnings.warn(
-                f"send() was never awaited; it failed: {self._exc}", RuntimeWarning, source=self, stacklevel=1
-            )
+        if self._when_dropped is not None:
+            self._when_dropped(self._exc)

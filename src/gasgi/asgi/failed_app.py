@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gasgi.close_codes import INTERNAL_ERROR
 from gasgi.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["failed_app"]
@@ -26,6 +27,6 @@ def failed_app(text: str) -> ASGIApp:
             await send(dict(start))
             await send({"type": "http.response.body", "body": body})
         else:
-            await send({"type": "websocket.close", "code": 1011})
+            await send({"type": "websocket.close", "code": INTERNAL_ERROR})
 
     return app

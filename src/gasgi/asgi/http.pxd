@@ -3,9 +3,10 @@ cimport cython
 from gasgi._parser cimport RequestHead as ParsedHead
 from gasgi.asgi.app_task cimport AppTask
 from gasgi.asgi.stream cimport HttpStream
+from gasgi.serving.pieces cimport add_piece
 from gasgi.serving.runtime cimport Runtime
 
-cdef int NOT_STARTED, HEAD_HELD, STREAMING, SENDING_FILE, TRAILERS, COMPLETE
+cdef int NOT_STARTED, READING, HEAD_HELD, STREAMING, SENDING_FILE, TRAILERS, COMPLETE
 
 @cython.final
 cdef class HttpExchange(AppTask):

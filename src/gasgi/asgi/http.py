@@ -13,24 +13,29 @@ from typing import Any
 from gasgi._accel import RequestHead
 from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.awaitables import DONE, Failed
-from gasgi.asgi.events import checked_event
+from gasgi.asgi.events import checked_event, read_fields
 from gasgi.asgi.stream import HttpStream
 from gasgi.errors import ASGIMisuse, ClientDisconnected
+from gasgi.serving.pieces import add_piece
 from gasgi.serving.runtime import Runtime
 
 __all__ = ["HttpExchange"]
 
 # How far the response is. Who moves it:
-#   NOT_STARTED --http.response.start--> HEAD_HELD --first body--> STREAMING --last body--> COMPLETE
+#   NOT_STARTED --http.response.start--> READING --its fields are read--> HEAD_HELD --first body--> STREAMING
+#   READING --what is read raises--> NOT_STARTED
+#   STREAMING --last body--> COMPLETE
 #   HEAD_HELD, STREAMING --a file--> SENDING_FILE --it is sent--> STREAMING
-#   STREAMING, SENDING_FILE --last body, trailers announced--> TRAILERS --last trailers--> COMPLETE
+#   SENDING_FILE --nothing of it could be sent--> HEAD_HELD
+#   HEAD_HELD, STREAMING, SENDING_FILE --last body, trailers announced--> TRAILERS --last trailers--> COMPLETE
 #   any --the app failed, or the client left and the app has ended--> COMPLETE
 NOT_STARTED = 0
-HEAD_HELD = 1
-STREAMING = 2
-SENDING_FILE = 3
-TRAILERS = 4
-COMPLETE = 5
+READING = 1  # the fields of the app's, which may send meanwhile: an iterator is code
+HEAD_HELD = 2
+STREAMING = 3
+SENDING_FILE = 4
+TRAILERS = 5
+COMPLETE = 6
 
 _EVENTS = (
     "http.response.start, http.response.body, http.response.trailers, http.response.pathsend, "
@@ -66,7 +71,7 @@ class HttpExchange(AppTask):
         if self._pieces is None:
             self._pieces = [data]
         else:
-            self._pieces.append(data)
+            add_piece(self._pieces, data)
         self.buffered += len(data)
         if self._waiters is not None:
             self._wake()
@@ -140,7 +145,7 @@ class HttpExchange(AppTask):
         try:
             return self._send(message if type(message) is dict else checked_event(message))
         except Exception as exc:
-            return Failed(exc)
+            return Failed(exc, self.send_dropped)
 
     # Helpers
 
@@ -188,12 +193,17 @@ class HttpExchange(AppTask):
     def _send_start(self, message: dict[str, Any]) -> Awaitable[None]:
         if self._state != NOT_STARTED:
             return self._out_of_turn("http.response.start")
-        status = message.get("status")
-        if type(status) is not int:
-            status = _checked_status(status)
-        headers = message.get("headers")
-        self._has_trailers = bool(message.get("trailers", False))
-        self._stream.prepare_head(status, () if headers is None else headers)
+        self._state = READING
+        try:
+            status = message.get("status")
+            if type(status) is not int:
+                status = _checked_status(status)
+            headers = message.get("headers")
+            self._has_trailers = bool(message.get("trailers", False))
+            self._stream.prepare_head(status, () if headers is None else headers)
+        except BaseException:
+            self._state = NOT_STARTED
+            raise
         self._state = HEAD_HELD
         return DONE
 
@@ -201,9 +211,14 @@ class HttpExchange(AppTask):
         if self._state != HEAD_HELD and self._state != STREAMING:
             return self._out_of_turn("http.response.body")
         body = message.get("body", b"")
-        if type(body) is not bytes:
+        more = message.get("more_body", False)
+        if type(body) is not bytes or type(more) is not bool:
             body = _checked_body(body)
-        if message.get("more_body", False):
+            more = bool(more)
+            # The code of a subclass may have sent.
+            if self._state != HEAD_HELD and self._state != STREAMING:
+                return self._out_of_turn("http.response.body")
+        if more:
             result = self._stream.send_body(body, True)
             self._state = STREAMING
         elif self._has_trailers:
@@ -223,7 +238,7 @@ class HttpExchange(AppTask):
             path = message.get("path")
             if not isinstance(path, str):
                 raise ASGIMisuse(f"http.response.pathsend needs 'path' as a str, not {path!r}")
-            return self._send_file(kind, path, None, None, False)
+            return self._send_file(kind, str.__str__(path), None, None, False)
         if kind == "http.response.zerocopysend":
             file = message.get("file")
             if not _has_descriptor(file):
@@ -236,27 +251,30 @@ class HttpExchange(AppTask):
                 bool(message.get("more_body", False)),
             )
         if kind == "http.response.trailers":
+            if self._state == TRAILERS:
+                more = bool(message.get("more_trailers", False))
+                fields = read_fields(message.get("headers"))
             if self._state != TRAILERS:
                 return self._out_of_turn(kind)
-            more = bool(message.get("more_trailers", False))
-            headers = message.get("headers")
-            return stream.send_trailers(() if headers is None else headers, more)
+            return stream.send_trailers(fields, more)
         if kind == "http.response.early_hint":
-            links = message.get("links", ())
+            if self._state == NOT_STARTED or self._state == HEAD_HELD:
+                fields = read_fields([(b"link", link) for link in message.get("links", ())])
             if self._state == STREAMING:
                 return DONE  # allowed, but nothing can go before a head that is sent
-            if self._state > STREAMING:
+            if self._state == READING or self._state > STREAMING:
                 return self._out_of_turn(kind)
-            return stream.send_informational(103, [(b"link", link) for link in links])
+            return stream.send_informational(103, fields)
         if kind == "http.response.informational":
             # gunicorn's own worker has this message; apps written for it keep working.
-            if self._state > HEAD_HELD:
+            if self._state == NOT_STARTED or self._state == HEAD_HELD:
+                status = _checked_status(message.get("status"))
+                if not 102 <= status <= 199:
+                    raise ASGIMisuse(f"http.response.informational takes a status from 102 to 199, not {status}")
+                fields = read_fields(message.get("headers"))
+            if self._state != NOT_STARTED and self._state != HEAD_HELD:
                 return self._out_of_turn(kind)
-            status = _checked_status(message.get("status"))
-            if not 102 <= status <= 199:
-                raise ASGIMisuse(f"http.response.informational takes a status from 102 to 199, not {status}")
-            headers = message.get("headers")
-            return stream.send_informational(status, () if headers is None else headers)
+            return stream.send_informational(status, fields)
         raise ASGIMisuse(f"unknown ASGI event {kind!r}; an HTTP response takes {_EVENTS}")
 
     def _send_file(self, kind: str, file: Any, offset: int | None, count: int | None, more: bool) -> Awaitable[None]:
@@ -292,6 +310,8 @@ class HttpExchange(AppTask):
             return DONE
         if self._state == NOT_STARTED:
             raise ASGIMisuse(f"{kind} was sent before http.response.start")
+        if self._state == READING:
+            raise ASGIMisuse(f"{kind} was sent by the headers of http.response.start, while they were read")
         if self._state == SENDING_FILE:
             raise ASGIMisuse(f"{kind} was sent before the file sent last had been awaited")
         if self._state == TRAILERS:

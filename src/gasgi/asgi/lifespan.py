@@ -7,6 +7,7 @@ import contextlib
 import time
 from typing import Any
 
+from gasgi.app_errors import describe_exception, log_exception, safe_text
 from gasgi.errors import ASGIMisuse
 from gasgi.serving.runtime import Log
 from gasgi.types import ASGIApp, Message
@@ -93,16 +94,16 @@ class Lifespan:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         try:
             await self._app(scope, self._receive, self._send)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as exc:
             if not self._was_abandoned:
-                self._on_exception(CANCELLED)
+                self._on_exception(exc, CANCELLED)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except SystemExit as exc:
             # Let through, gunicorn would start the worker anew for ever.
-            self._failure = self._failure or f"the app called sys.exit({exc.code!r})"
+            self._failure = self._failure or f"the app called sys.exit({safe_text(exc.code, repr)})"
         except BaseException as exc:
-            self._on_exception(f"{type(exc).__name__}: {exc}")
+            self._on_exception(exc, describe_exception(exc))
         else:
             self._on_return()
         finally:
@@ -119,12 +120,12 @@ class Lifespan:
             self._state = ENDED
             self._answered.set()
 
-    def _on_exception(self, reason: str) -> None:
+    def _on_exception(self, exc: BaseException, reason: str) -> None:
         if self._state != STARTING:
-            self._log.exception("Exception in ASGI lifespan")
+            log_exception(self._log, exc, "Exception in ASGI lifespan")
         elif self._failure is None:
             if self._mode == "on":
-                self._log.exception("Exception in ASGI lifespan startup")
+                log_exception(self._log, exc, "Exception in ASGI lifespan startup")
                 self._failure = reason
             else:
                 self._do_without(reason)
@@ -157,12 +158,12 @@ class Lifespan:
         if kind == "lifespan.startup.complete" and self._state == STARTING:
             self._state = RUNNING
         elif kind == "lifespan.startup.failed" and self._state == STARTING:
-            self._failure = str(message.get("message") or "the app gave no reason")
+            self._failure = _reason_in(message)
         elif kind == "lifespan.shutdown.complete" and self._state == STOPPING:
             self._state = ENDED
         elif kind == "lifespan.shutdown.failed" and self._state == STOPPING:
             self._state = ENDED
-            self._log.error("ASGI lifespan shutdown failed: %s", message.get("message") or "the app gave no reason")
+            self._log.error("ASGI lifespan shutdown failed: %s", _reason_in(message))
         else:
             raise ASGIMisuse(f"ASGI event {kind!r} is unknown to the lifespan or not allowed now")
         self._answered.set()
@@ -171,3 +172,7 @@ class Lifespan:
     def _note_whether_over(self) -> None:
         if self._asks_again and self._state == ENDED and not self._over.done():
             self._over.set_result(None)
+
+
+def _reason_in(message: Message) -> str:
+    return safe_text(message.get("message") or "the app gave no reason")

@@ -43,7 +43,7 @@ cdef class WebSocketSession(AppTask):
     cdef _close(self, message)
     cdef _deny(self, message)
     cdef _send_denial_body(self, message)
+    cdef int _check_still(self, int state, str kind) except -1
     cdef _closed_by_app(self, int code, str reason)
 
-cdef list _as_fields(headers)
 cdef bytes _as_bytes(data)

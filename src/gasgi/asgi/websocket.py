@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from gasgi._accel import held_bytes
 from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.awaitables import DONE, Failed
-from gasgi.asgi.events import checked_event
+from gasgi.asgi.events import checked_event, read_fields
 from gasgi.asgi.stream import HttpStream
-from gasgi.close_codes import ABNORMAL, is_sendable
+from gasgi.close_codes import ABNORMAL, INTERNAL_ERROR, NORMAL, is_sendable
 from gasgi.errors import ASGIMisuse, ClientDisconnected
 from gasgi.quoting import quote
 from gasgi.serving.runtime import Runtime
@@ -135,7 +135,7 @@ class WebSocketSession(AppTask):
         try:
             return self._send(message if type(message) is dict else checked_event(message))
         except Exception as exc:
-            return Failed(exc)
+            return Failed(exc, self.send_dropped)
 
     def _send(self, message: dict[str, Any]) -> Awaitable[None]:
         kind = message.get("type")
@@ -146,13 +146,18 @@ class WebSocketSession(AppTask):
         if data is None:
             if not isinstance(text, str):
                 raise ASGIMisuse("websocket.send needs text (a str) or bytes")
+            if type(text) is not str:
+                text = str.__str__(text)  # of a subclass, such as an enumeration's, its text
             try:
                 return self._stream.send_message(text)
             except UnicodeEncodeError as exc:
                 raise ASGIMisuse(f"websocket.send: text that is no Unicode: {exc}") from None
         if text is not None:
             raise ASGIMisuse("websocket.send takes text or bytes, not both")
-        return self._stream.send_message(data if type(data) is bytes else _as_bytes(data))
+        if type(data) is not bytes:
+            data = _as_bytes(data)
+            self._check_still(OPEN, "websocket.send")
+        return self._stream.send_message(data)
 
     def deliver(self, payload: bytes | str) -> None:
         """Queue one message of the client's."""
@@ -187,17 +192,17 @@ class WebSocketSession(AppTask):
 
     def app_returned(self) -> None:
         if self._state == OPEN:
-            self._closed_by_app(1000, "")
-            self._stream.close(1000, "")
+            self._closed_by_app(NORMAL, "")
+            self._stream.close(NORMAL, "")
         elif self._state != CLOSED:
             self._runtime.log.error("ASGI app returned without completing the answer to %s", self.describe())
 
     def app_ended(self) -> None:
         state = self._state
         if state != CLOSED:
-            self._closed_by_app(1011, "")
+            self._closed_by_app(INTERNAL_ERROR, "")
             if state == OPEN:
-                self._stream.close(1011, "")
+                self._stream.close(INTERNAL_ERROR, "")
             else:
                 self._http.fail()
         self._http.exchange_ended()
@@ -264,10 +269,14 @@ class WebSocketSession(AppTask):
 
     def _accept(self, message: Message) -> Awaitable[None]:
         subprotocol = message.get("subprotocol")
-        if subprotocol is not None and not isinstance(subprotocol, str):
-            raise ASGIMisuse(f"websocket.accept: subprotocol must be a str, not {subprotocol!r}")
+        if subprotocol is not None:
+            if not isinstance(subprotocol, str):
+                raise ASGIMisuse(f"websocket.accept: subprotocol must be a str, not {subprotocol!r}")
+            subprotocol = str.__str__(subprotocol)
+        fields = read_fields(message.get("headers"))
+        self._check_still(CONNECTING, "websocket.accept")
         opening: WebSocketOpening = self._opening  # type: ignore[assignment]  # there while it is connecting
-        self._stream = opening.accept(self, subprotocol, _as_fields(message.get("headers")))
+        self._stream = opening.accept(self, subprotocol, fields)
         self._opening = None
         self._state = OPEN
         self._stream.resume_messages()
@@ -276,13 +285,14 @@ class WebSocketSession(AppTask):
     def _close(self, message: Message) -> Awaitable[None]:
         code = message.get("code")
         if code is None:
-            code = 1000
+            code = NORMAL
         reason = message.get("reason") or ""
         if not isinstance(code, int) or not 0 < code < 5000 or not is_sendable(code):
             raise ASGIMisuse(f"websocket.close: code must be 1000-1003, 1007-1014 or 3000-4999, not {code!r}")
         if not isinstance(reason, str):
             raise ASGIMisuse(f"websocket.close: reason must be a str, not {reason!r}")
-        reason = str.__str__(reason)  # of a subclass, such as an enumeration's, its text
+        code, reason = int(code), str.__str__(reason)
+        self._check_still(OPEN, "websocket.close")
         self._closed_by_app(code, reason)
         self._stream.close(code, reason)
         return DONE
@@ -291,31 +301,31 @@ class WebSocketSession(AppTask):
         status = message.get("status")
         if not isinstance(status, int) or not 200 <= status <= 999:
             raise ASGIMisuse(f"websocket.http.response.start: status must be an int of 200 or more, not {status!r}")
-        self._http.prepare_head(status, _as_fields(message.get("headers")))
+        status, fields = int(status), read_fields(message.get("headers"))
+        self._check_still(CONNECTING, "websocket.http.response.start")
+        self._http.prepare_head(status, fields)
         self._state = DENYING
         return DONE
 
     def _send_denial_body(self, message: Message) -> Awaitable[None]:
         body = _as_bytes(message.get("body", b""))
         more = bool(message.get("more_body", False))
+        self._check_still(DENYING, "websocket.http.response.body")
         result = self._http.send_body(body, more)
         if not more:
             self._closed_by_app(ABNORMAL, "")
         return result
+
+    def _check_still(self, state: int, kind: str) -> None:
+        """Raise ASGIMisuse when what is in the event sent another one while it was read: an iterator is code."""
+        if self._state != state:
+            raise ASGIMisuse(f"{kind} sent another event while it was read")
 
     def _closed_by_app(self, code: int, reason: str) -> None:
         """The app closed it: it hears so at once, and not of messages from before."""
         self._queue.clear()
         self._queued_bytes = 0
         self.disconnected(code, reason)
-
-
-def _as_fields(headers: Any) -> Headers:
-    """Copy what the app gave, which may be a generator; the encoder checks what is in the pairs."""
-    try:
-        return [(name, value) for name, value in headers or ()]
-    except (TypeError, ValueError):
-        raise ASGIMisuse(f"headers must be pairs of name and value, not {headers!r}") from None
 
 
 def _as_bytes(data: Any) -> bytes:

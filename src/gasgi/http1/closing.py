@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import struct
+
+from gasgi.serving.raw_socket import borrow_socket
 
 __all__ = ["reset", "shut_side"]
 
@@ -25,7 +26,6 @@ def reset(transport: asyncio.Transport) -> None:
     """End the connection with a reset: a plain close would look like the end of a body that has no other."""
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.fileno() >= 0:
-        # Without a free descriptor the client sees a plain end.
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(sock.fileno())) as duplicate:
-            duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(OSError), borrow_socket(sock) as borrowed:
+            borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()

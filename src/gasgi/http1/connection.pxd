@@ -54,6 +54,7 @@ cdef class HttpConnection(ResponseOwner):
     cdef _begin_websocket(self, ParsedHead head, dict scope)
     cpdef bytes _hand_over(self)
     cdef _read_body(self, bytes data)
+    cdef _leave_body(self)
     cdef _let_go(self, int status)
     cdef _go_on(self)
     cdef _next_request(self)

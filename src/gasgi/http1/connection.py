@@ -24,7 +24,6 @@ from gasgi.http1.request_body import RequestBody
 from gasgi.http1.response import Response, ResponseOwner
 from gasgi.http1.upgrade import Upgrade
 from gasgi.proxy.protocol import ProxyInfo
-from gasgi.reporting.record import CLIENT_LEFT
 from gasgi.serving.deadlines import Deadlines
 from gasgi.serving.flow import WriteGate
 from gasgi.serving.half_close import GONE, SHUT, look_at_peer
@@ -32,6 +31,7 @@ from gasgi.serving.outbox import Outbox
 from gasgi.serving.peer import Peer
 from gasgi.serving.runtime import Runtime
 from gasgi.serving.sizes import LINGER_S
+from gasgi.tables import CLIENT_LEFT
 from gasgi.websocket.handshake import read_handshake
 
 __all__ = ["HttpConnection"]
@@ -83,7 +83,10 @@ class HttpConnection(ResponseOwner):
 
     def data_received(self, data: bytes) -> None:
         if self._inbox.body is not None:
-            self._read_body(data)
+            if self._inbox.is_behind:
+                self._inbox.hold(data)
+            else:
+                self._read_body(data)
         elif self._phase == IDLE and self._runtime.turns.is_over():
             self._wait_for_turn(data)
         elif self._phase <= HEAD:
@@ -104,12 +107,13 @@ class HttpConnection(ResponseOwner):
             self._let_go(CLIENT_LEFT)
             self._close()
             return False
-        if self._inbox.body is not None:
-            # RFC 9112, 8: the request can never be whole; the app learns of it from the end of the connection.
-            self._deadlines.read_at = 0.0
-            self._deadlines.set_write()
+        if self._inbox.is_behind:
+            pass  # it is behind what is held that the client has left
+        elif self._inbox.body is not None:
+            self._leave_body()
             return False
-        self._begin_departure()
+        else:
+            self._begin_departure()
         return not self._peer.is_tls
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -175,11 +179,12 @@ class HttpConnection(ResponseOwner):
     def _begin_departure(self) -> None:
         # The client may only have shut its side (RFC 9112, 9.6). When it seems to have left, it still gets an answer
         # that is ready in the grace period, or on its way by then.
-        departure = self._departure = Departure(self._deadlines, self._response, self._gate)
-        if not self._peer.is_tls:
-            departure.look(self._transport)
+        if self._departure is None:
+            self._departure = Departure(self._deadlines, self._response, self._gate)
+            if not self._peer.is_tls:
+                self._departure.look(self._transport)
         if self._exchange is not None:
-            departure.begin_grace(self._exchange, True)
+            self._departure.begin_grace(self._exchange, True)
 
     def _end_stream(self) -> None:
         """The worker stops: tell the app of an answer without a known end, once, as if its client had left."""
@@ -213,6 +218,8 @@ class HttpConnection(ResponseOwner):
     def take_turn(self) -> None:
         if self._phase == WAITING:
             self._next_request()
+        elif self._inbox.is_behind:
+            self._read_body(None)
 
     # ResponseOwner
 
@@ -275,10 +282,12 @@ class HttpConnection(ResponseOwner):
             self._exchange = exchange
             if head.is_chunked or head.content_length > 0:
                 self._body.begin(head, exchange)
+                if self._inbox.is_behind:
+                    runtime.turns.wait(self)
         except RequestError as exc:
             self._refuse(exc)
             return
-        if self._departure is not None:
+        if self._departure is not None and not self._inbox.is_behind:
             # It was pipelined.
             self._departure.begin_grace(exchange, self._inbox.body is None or not self._inbox.is_eof)
         self._unfinished += 1
@@ -310,10 +319,14 @@ class HttpConnection(ResponseOwner):
         self._inbox.resume()
         return self._inbox.take()
 
-    def _read_body(self, data: bytes) -> None:
+    def _read_body(self, data: bytes | None) -> None:
+        """Decode what has just come, or go on with what is held."""
         body = self._body
         try:
-            body.read(data)
+            if data is None:
+                body.read_held()
+            else:
+                body.read(data)
         except RequestError as exc:
             if self._exchange is None:
                 # Its request has been answered: another answer would be taken for that to the next request.
@@ -325,8 +338,24 @@ class HttpConnection(ResponseOwner):
         if self._exchange is None:
             if self._inbox.body is None:
                 self._next_request()
-            elif body.leaves_much():
+                return
+            if body.leaves_much():
                 self._linger()
+                return
+        if self._inbox.is_behind:
+            self._runtime.turns.wait(self)
+        elif self._inbox.is_eof:
+            # What was held is at its end, and that is where the client left.
+            if self._inbox.body is not None:
+                self._leave_body()
+            else:
+                self._begin_departure()
+
+    def _leave_body(self) -> None:
+        """RFC 9112, 8: the request can never be whole; the app learns of it from the end of the connection."""
+        self._deadlines.read_at = 0.0
+        self._deadlines.set_write()
+        self._transport.close()
 
     # From one request to the next
 
@@ -342,13 +371,14 @@ class HttpConnection(ResponseOwner):
             else:
                 self._close()
         elif self._inbox.body is not None:
-            if inbox.is_eof:
+            if inbox.is_eof and not inbox.is_behind:
                 self._close()
                 return
             self._outbox.flush()
             self._phase = DISCARDING
             self._deadlines.set_read(self._runtime.settings.body_timeout_s)
-            inbox.resume()
+            if not inbox.is_behind:
+                inbox.resume()
         elif inbox.has_bytes():
             self._outbox.hold_answer()
             self._go_on()
@@ -428,9 +458,9 @@ class HttpConnection(ResponseOwner):
 
     def _on_read_deadline(self) -> None:
         if self._phase == HEAD:
-            self._refuse(RequestError(408, "Request Timeout", "the head took longer than gasgi_header_timeout_s"))
+            self._refuse(RequestError(408, "the head took longer than gasgi_header_timeout_s"))
         elif self._phase == REQUEST:
-            self._refuse(RequestError(408, "Request Timeout", "the body stalled for gasgi_body_timeout_s"))
+            self._refuse(RequestError(408, "the body stalled for gasgi_body_timeout_s"))
         elif self._transport.get_write_buffer_size() and self._phase != DISCARDING:
             # The client is still taking the answer: its time to say more has not begun.
             if not self._deadlines.write_at:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
@@ -17,6 +18,8 @@ from gasgi.serving.outbox import Outbox
 from gasgi.serving.runtime import Runtime
 
 __all__ = ["FileResponse"]
+
+LOOK_AGAIN_S = 0.05  # at a socket that cannot be watched: no descriptor is free
 
 
 class Framing(Protocol):
@@ -60,7 +63,7 @@ class FileResponse:
                 region.advance(len(region.content))
                 await response.send_body(region.content, more)
             elif region.left < 0:
-                async for piece in region.stream(loop, count):
+                async for piece in region.stream(count):
                     if not self._is_mine():
                         return
                     await response.send_body(piece, True)
@@ -136,15 +139,29 @@ class FileResponse:
         """Return when the socket takes more; the write timeout runs meanwhile."""
         loop: asyncio.AbstractEventLoop = self._runtime.loop
         protocol: Any = self._outbox.transport.get_protocol()
-        # Loops refuse to watch a descriptor that a transport owns, but not its duplicate.
-        descriptor = os.dup(self._outbox.transport.get_extra_info("socket").fileno())
+        socket = self._outbox.transport.get_extra_info("socket")
+        protocol.pause_writing()
         try:
-            protocol.pause_writing()
-            loop.add_writer(descriptor, protocol.resume_writing)
+            # Loops refuse to watch a descriptor that a transport owns, but not its duplicate.
+            descriptor = os.dup(socket.fileno())
+        except OSError:  # none is free
+            while not self._gate.is_lost and not _takes_more(socket.fileno()):
+                await asyncio.sleep(LOOK_AGAIN_S)
+        else:
             try:
-                await self._gate.wait()
+                loop.add_writer(descriptor, protocol.resume_writing)
+                try:
+                    await self._gate.wait()
+                finally:
+                    loop.remove_writer(descriptor)
             finally:
-                loop.remove_writer(descriptor)
+                os.close(descriptor)
         finally:
-            os.close(descriptor)
             protocol.resume_writing()
+        self._gate.check()
+
+
+def _takes_more(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(0))

@@ -1,6 +1,8 @@
 cimport cython
 
 from gasgi._parser cimport RequestHead as ParsedHead
+from gasgi.http1.body cimport MessageBody
+from gasgi.serving.pieces cimport add_piece
 from gasgi.serving.runtime cimport Runtime
 
 cdef Py_ssize_t HOLD_BYTES, WINDOW_BYTES
@@ -11,7 +13,8 @@ cdef class Inbox:
     cdef object _parser
     cdef public object transport
 
-    cdef public object body
+    cdef public MessageBody body
+    cdef public bint is_behind
     cdef bytes _held
     cdef Py_ssize_t _held_at
     cdef list _late
@@ -23,7 +26,9 @@ cdef class Inbox:
     cpdef ParsedHead next_head(self)
     cpdef bint is_in_head(self) except -1
     cpdef begin_body(self, ParsedHead head)
+    @cython.locals(body=MessageBody, piece=bytes, leftover=bytes)
     cpdef bytes read_body(self, bytes data)
+    @cython.locals(body=MessageBody, piece=bytes, window=bytes)
     cpdef bytes next_piece(self, Py_ssize_t size)
     cpdef bint has_bytes(self) except -1
     cpdef hold(self, bytes data)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 
 from gasgi._accel import HeadParser, RequestHead
-from gasgi.http1.body import ChunkedBody, LengthBody
+from gasgi.http1.body import ChunkedBody, LengthBody, MessageBody
 from gasgi.serving.flow import resume_reading
+from gasgi.serving.pieces import add_piece
 from gasgi.serving.runtime import Runtime
 from gasgi.serving.sizes import HOLD_BYTES, WINDOW_BYTES
 
@@ -25,7 +26,8 @@ class Inbox:
         self._parser = HeadParser(runtime.head_limits)
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # from connection_made on
 
-        self.body: LengthBody | ChunkedBody | None = None  # the rest of the request's; None when it is whole
+        self.body: MessageBody | None = None  # the rest of the request's; None when it is whole
+        self.is_behind = False  # bytes of the body are held: they take more than a turn to decode
         self._held = b""  # not parsed yet
         self._held_at = 0  # how far _held is parsed
         self._late: list[bytes] | None = None  # came behind _held
@@ -68,14 +70,15 @@ class Inbox:
             self.body = LengthBody(head.content_length)
 
     def read_body(self, data: bytes) -> bytes:
-        """Return the body's part of what has just come and hold the rest; raise RequestError."""
-        body: LengthBody | ChunkedBody = self.body  # type: ignore[assignment]  # called while there is one
+        """Return the body's part of what has just come, with nothing held, and hold the rest; raise RequestError."""
+        body: MessageBody = self.body  # type: ignore[assignment]  # called while there is one
         piece = body.feed(data)
         if body.is_complete:
             self.body = None
-            leftover = body.take_leftover()
-            if leftover:
-                self.hold(leftover)
+        leftover = body.take_leftover()
+        if leftover:
+            self.is_behind = self.body is not None
+            self.hold(leftover)
         return piece
 
     def next_piece(self, size: int) -> bytes | None:
@@ -83,11 +86,12 @@ class Inbox:
         window = self._take_window(size)
         if not window:
             return None
-        body: LengthBody | ChunkedBody = self.body  # type: ignore[assignment]  # called while there is one
+        body: MessageBody = self.body  # type: ignore[assignment]  # called while there is one
         piece = body.feed(window)
         if body.is_complete:
             self.body = None
-            self._held_at -= len(body.take_leftover())
+        self._held_at -= len(body.take_leftover())
+        self.is_behind = self.body is not None and self.has_bytes()
         return piece
 
     # Bytes
@@ -101,7 +105,7 @@ class Inbox:
         if self._late is None:
             self._late = [data]
         else:
-            self._late.append(data)
+            add_piece(self._late, data)
         self._late_bytes += len(data)
         if self._late_bytes + len(self._held) - self._held_at > HOLD_BYTES:
             self.pause()
@@ -120,6 +124,7 @@ class Inbox:
     def clear(self) -> None:
         """Forget what is held, and the body that is under way."""
         self.body = None
+        self.is_behind = False
         self._held = b""
         self._held_at = 0
         self._late = None
@@ -129,8 +134,11 @@ class Inbox:
         # So that a long burst is not copied for each of its requests.
         if self._held_at >= len(self._held):
             self._held = self.take()
+        # Compared before it is added: a client's content-length may be the largest number there is.
+        if size > len(self._held) - self._held_at:
+            size = len(self._held) - self._held_at
         window = self._held[self._held_at : self._held_at + size]
-        self._held_at += len(window)
+        self._held_at += size
         return window
 
     # Reading

@@ -2,11 +2,12 @@
 
 What the connection does; it moves itself:
 
-IDLE --first byte--> HEAD --whole head--> REQUEST --response complete--> IDLE, or REQUEST again (pipelined)
-IDLE --first byte, but this turn of the loop has enough to do--> WAITING --its turn--> IDLE, and on
-REQUEST --response complete, but the client takes nothing or too many tasks go on--> WAITING --they do--> IDLE, and on
+IDLE --first bytes of a head--> HEAD --the rest of it--> REQUEST --response complete--> IDLE
+IDLE --whole head--> REQUEST
+IDLE --first bytes, but this turn of the loop has enough to do--> WAITING --its turn--> IDLE
 REQUEST --response complete, body not read--> DISCARDING --body read away--> IDLE
-any --an answer that ends the connection, more may arrive--> LINGERING --client closed, or 5 s--> CLOSED
+REQUEST, DISCARDING --the same, but the client takes nothing or too many tasks go on--> WAITING
+any --an answer that ends the connection, more may arrive--> LINGERING
 any --the connection ends--> CLOSED
 """
 
@@ -36,7 +37,7 @@ LINGERING = 5
 CLOSED = 6
 
 # How the body of the response in progress ends:
-# UNDECIDED --first piece--> one of the others --next request--> UNDECIDED
+# UNDECIDED --first piece--> NO_BODY, LENGTH, CHUNKED, UNTIL_CLOSE --next request--> UNDECIDED
 UNDECIDED = 0  # nothing of the response has been sent
 NO_BODY = 1  # HEAD, 204, 205, 304: whatever the app sends as a body is dropped
 LENGTH = 2  # after content-length bytes

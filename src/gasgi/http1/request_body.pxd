@@ -6,7 +6,7 @@ from gasgi.http1.inbox cimport Inbox
 from gasgi.serving.deadlines cimport Deadlines
 from gasgi.serving.runtime cimport Runtime
 
-cdef Py_ssize_t HOLD_BYTES
+cdef Py_ssize_t HOLD_BYTES, JOIN_BYTES
 
 @cython.final
 cdef class RequestBody:
@@ -21,7 +21,10 @@ cdef class RequestBody:
 
     cpdef begin(self, ParsedHead head, HttpExchange exchange)
     cpdef read(self, bytes data)
+    @cython.locals(exchange=HttpExchange, piece=bytes)
+    cpdef read_held(self)
     cpdef read_on(self)
     cpdef end(self)
     cpdef bint leaves_much(self) except -1
+    cdef _resume(self, HttpExchange exchange)
     cdef _give(self, HttpExchange exchange, bytes piece)

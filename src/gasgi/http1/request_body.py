@@ -10,7 +10,7 @@ from gasgi.asgi.http import HttpExchange
 from gasgi.http1.inbox import Inbox
 from gasgi.serving.deadlines import Deadlines
 from gasgi.serving.runtime import Runtime
-from gasgi.serving.sizes import HOLD_BYTES
+from gasgi.serving.sizes import HOLD_BYTES, JOIN_BYTES
 
 __all__ = ["RequestBody"]
 
@@ -44,10 +44,11 @@ class RequestBody:
             if piece is None:
                 break
             self._give(exchange, piece)
+            if head.is_chunked:
+                break  # what is left has a turn of its own
         if inbox.is_eof:
             self._deadlines.read_at = 0.0  # nothing more comes
-        if inbox.is_paused and inbox.body is not None and exchange.buffered <= self._settings.body_buffer_bytes:
-            inbox.resume()
+        self._resume(exchange)
 
     def read(self, data: bytes) -> None:
         """Take what has just come; raise RequestError."""
@@ -59,9 +60,25 @@ class RequestBody:
         else:
             self._drained_bytes += len(data)
 
+    def read_held(self) -> None:
+        """Go on with what is held, in a turn of its own; raise RequestError."""
+        piece = self._inbox.next_piece(JOIN_BYTES)
+        if piece is None:
+            return
+        exchange = self._exchange
+        if exchange is not None:
+            self._give(exchange, piece)
+            self._resume(exchange)
+            return
+        self._drained_bytes += JOIN_BYTES  # what it cost, however few of them are decoded
+        if self._inbox.body is None:
+            self._deadlines.read_at = 0.0
+        elif not self._inbox.is_behind:
+            self._inbox.resume()
+
     def read_on(self) -> None:
         """The app took what had come, and wants more."""
-        if self._inbox.body is not None and not self._inbox.is_eof:
+        if self._inbox.body is not None and not self._inbox.is_eof and not self._inbox.is_behind:
             self._inbox.resume()
             self._deadlines.set_read(self._settings.body_timeout_s)
 
@@ -79,6 +96,13 @@ class RequestBody:
         most = self._settings.max_body_drain_bytes
         return bool(self.unread_bytes > most or self._drained_bytes > most)
 
+    def _resume(self, exchange: HttpExchange) -> None:
+        """Read on when the body is not whole, all that came is decoded, and the app does not hold much of it."""
+        inbox = self._inbox
+        wants_more = inbox.body is not None and not inbox.is_behind
+        if inbox.is_paused and wants_more and exchange.buffered <= self._settings.body_buffer_bytes:
+            inbox.resume()
+
     def _give(self, exchange: HttpExchange, piece: bytes) -> None:
         if piece:
             self.wants_continue = False
@@ -86,6 +110,7 @@ class RequestBody:
                 self.unread_bytes -= len(piece)
             exchange.feed_body(piece)
         if self._inbox.body is None:
+            self.wants_continue = False  # a chunked one may be whole and empty
             self._deadlines.read_at = 0.0
             exchange.end_body()
         elif exchange.buffered > self._settings.body_buffer_bytes:

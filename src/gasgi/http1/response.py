@@ -15,12 +15,12 @@ from gasgi.errors import ASGIMisuse
 from gasgi.http1.file_response import FileResponse
 from gasgi.http1.phases import CHUNKED, LENGTH, NO_BODY, UNDECIDED, UNTIL_CLOSE
 from gasgi.http1.request_body import RequestBody
-from gasgi.reporting.record import CLIENT_LEFT, Record
+from gasgi.reporting.record import Record
 from gasgi.serving.flow import WriteGate
 from gasgi.serving.outbox import Outbox
 from gasgi.serving.runtime import Runtime
 from gasgi.serving.sizes import COPY_BYTES, FLUSH_BYTES, JOIN_BYTES
-from gasgi.tables import FORBIDDEN_TRAILERS, STATUS_PHRASES
+from gasgi.tables import CLIENT_LEFT, FORBIDDEN_TRAILERS, STATUS_PHRASES
 
 __all__ = ["Response", "ResponseOwner"]
 

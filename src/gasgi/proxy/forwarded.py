@@ -57,10 +57,10 @@ def read_host(text: str) -> tuple[str, int | None]:
     """Split a Host value; raise RequestError(400) for what is none."""
     match = _HOST.fullmatch(text)
     if match is None:
-        raise RequestError(400, "Bad Request", f"bad host from the proxy: {text!r}")
+        raise RequestError(400, f"bad host from the proxy: {text!r}")
     port = int(match.group(2)) if match.group(2) else None
     if port is not None and not 0 < port < 65536:
-        raise RequestError(400, "Bad Request", f"bad host from the proxy: {text!r}")
+        raise RequestError(400, f"bad host from the proxy: {text!r}")
     return match.group(1).strip("[]"), port
 
 
@@ -83,7 +83,7 @@ def find_element(value: bytes, end: int) -> int:
             if low > 0:
                 break
             return 0
-    raise RequestError(400, "Bad Request", f"an element of Forwarded is longer than {MAX_ELEMENT_BYTES} bytes")
+    raise RequestError(400, f"an element of Forwarded is longer than {MAX_ELEMENT_BYTES} bytes")
 
 
 def _find_opening_quote(value: bytes, low: int, closing: int) -> int:
@@ -109,12 +109,12 @@ def read_element(text: str) -> dict[str, str]:
         if match is not None:
             name = match.group(1).lower()
             if name in element:
-                raise RequestError(400, "Bad Request", f"{name} twice in one element of Forwarded")
+                raise RequestError(400, f"{name} twice in one element of Forwarded")
             quoted = match.group(2)
             element[name] = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else match.group(3)
         else:
             match = _EMPTY.match(text, at)
             if match is None:
-                raise RequestError(400, "Bad Request", "malformed Forwarded")
+                raise RequestError(400, "malformed Forwarded")
         at = match.end()
     return element

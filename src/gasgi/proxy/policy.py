@@ -150,7 +150,7 @@ class ProxyPolicy:
             if b"_" not in field[0] or (is_trusted and self._is_forwarder_name(field[0])):
                 kept.append(field)
             elif self._header_map != "drop":
-                raise RequestError(400, "Bad Request", f"field name with an underscore: {field[0].decode('latin-1')}")
+                raise RequestError(400, f"field name with an underscore: {field[0].decode('latin-1')}")
         return kept
 
     def rewrite(
@@ -271,7 +271,7 @@ class ProxyPolicy:
         port = None
         if said_port:
             if not _PORT.fullmatch(said_port) or not 0 < int(said_port) < 65536:
-                raise RequestError(400, "Bad Request", f"bad X-Forwarded-Port {said_port!r}")
+                raise RequestError(400, f"bad X-Forwarded-Port {said_port!r}")
             port = int(said_port)
         if said_host:
             host, own_port = read_host(said_host)
@@ -289,11 +289,11 @@ class ProxyPolicy:
         if b"path_info" in found:
             result._path_info = _only_value(b"path_info", found[b"path_info"]).decode("utf-8", "replace")
             if not result._path_info.startswith("/") and result._path_info:
-                raise RequestError(400, "Bad Request", "bad PATH_INFO")
+                raise RequestError(400, "bad PATH_INFO")
 
 
 def _contradiction(what: str) -> RequestError:
-    return RequestError(400, "Bad Request", f"the proxy's fields contradict each other about {what}")
+    return RequestError(400, f"the proxy's fields contradict each other about {what}")
 
 
 def _agree(what: str, first: str, second: str) -> str:
@@ -323,7 +323,7 @@ def _read_proto(text: str) -> str:
         return text
     if text in ("ws", "wss"):
         return "https" if text == "wss" else "http"
-    raise RequestError(400, "Bad Request", f"bad proto in Forwarded: {text!r}")
+    raise RequestError(400, f"bad proto in Forwarded: {text!r}")
 
 
 def _is_hidden(text: str) -> bool:
@@ -338,5 +338,5 @@ def _read_prefix(text: str) -> str:
     if "%" in text:
         text = unquote(text)
     if not _PREFIX.fullmatch(text) or not text.isprintable():
-        raise RequestError(400, "Bad Request", f"bad path prefix from the proxy: {text!r}")
+        raise RequestError(400, f"bad path prefix from the proxy: {text!r}")
     return text

@@ -69,6 +69,10 @@ class ProxyProtocolDecoder:
             return None
         return ProxyInfo()
 
+    def has_signature(self) -> bool:
+        """Whether the bytes so far begin as a header does, and as nothing else."""
+        return self._buffer.startswith(self._signatures)
+
     def take_leftover(self) -> bytes:
         """Return the bytes behind the header."""
         leftover, self._buffer = self._buffer, b""
@@ -108,7 +112,7 @@ class ProxyProtocolDecoder:
 
 
 def _refused(detail: str) -> RequestError:
-    return RequestError(400, "Bad Request", f"PROXY header: {detail}")
+    return RequestError(400, f"PROXY header: {detail}")
 
 
 def _read_v1_host(text: str, version: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gasgi.tables import STATUS_PHRASES
+from gasgi.tables import CLIENT_LEFT, STATUS_PHRASES
 
 if TYPE_CHECKING:
     from gasgi._accel import RequestHead
@@ -203,6 +203,6 @@ class ResponseView:
 
 
 def _phrase(status_code: int) -> str:
-    if status_code == 499:
-        return "Client Closed Request"  # nginx's code: the client left before the answer began
+    if status_code == CLIENT_LEFT:
+        return "Client Closed Request"  # nginx's words for it
     return STATUS_PHRASES.get(status_code, b"Unknown").decode("ascii")

@@ -10,6 +10,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from gasgi.app_errors import log_exception
 from gasgi.quoting import quote
 from gasgi.reporting.access_log import AccessLog
 from gasgi.reporting.gunicorn_view import RequestView, ResponseView
@@ -58,8 +59,8 @@ class Observer:
         if self._pre_request is not None:
             try:
                 self._pre_request(self._worker, view)
-            except Exception:
-                self._log.exception("Exception in the pre_request hook")
+            except Exception as exc:
+                log_exception(self._log, exc, "Exception in the pre_request hook")
         return view
 
     def end(
@@ -74,13 +75,13 @@ class Observer:
                 self._metrics.count(status, duration_s)
             if self._access is not None:
                 self._access(response, view, view.environ, timedelta(seconds=duration_s))
-        except Exception:
-            self._log.exception("Exception while logging an answer")
+        except Exception as exc:
+            log_exception(self._log, exc, "Exception while logging an answer")
         if self._post_request is not None:
             try:
                 self._post_request(self._worker, view, view.environ, response)
-            except Exception:
-                self._log.exception("Exception in the post_request hook")
+            except Exception as exc:
+                log_exception(self._log, exc, "Exception in the post_request hook")
 
 
 def make_observer(worker: Any, cfg: Any, log: Any, is_json: bool = False) -> Observer | None:

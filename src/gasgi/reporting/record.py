@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     from gasgi._accel import RequestHead
     from gasgi.proxy.protocol import ProxyInfo
 
-__all__ = ["CLIENT_LEFT", "Record"]
-
-CLIENT_LEFT = 499  # nginx's number for a client that left before the answer began
+__all__ = ["Record"]
 
 
 class Record:

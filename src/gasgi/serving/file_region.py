@@ -12,11 +12,17 @@ import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+from gasgi.serving.pipe_reader import PipeReader
+
 __all__ = ["HAS_SENDFILE", "FileRegion", "open_region", "sendfile_region"]
 
 PIECE_BYTES = 256 * 1024  # one trip to the thread pool and back costs about as much as sending this
 KERNEL_BYTES = 1024 * 1024  # the most that one system call sends before others get their turn
 HAS_SENDFILE = hasattr(os, "sendfile")
+OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+# An answer under way waits so long for a descriptor, 3 s in all, before it fails: other answers give theirs back.
+# Accepting, which takes the descriptors, pauses a second at a time.
+PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.75, 1.5)
 # The kernel says so for file systems whose files it cannot send; they can still be read.
 CANNOT_SENDFILE = frozenset((errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EOVERFLOW))
 
@@ -29,6 +35,7 @@ class FileRegion:
         self.offset = offset
         self.left = -1  # bytes not yet read or sent; -1 for a pipe or socket, which ends when it ends
         self.content: bytes | None = None  # all of a small region, read when it was opened
+        self._pipe: PipeReader | None = None  # reads what is no regular file
         self._file: Any = None  # the app's, whose position moves by what was sent
 
     def measure(self, count: int | None, limit: int) -> None:
@@ -44,6 +51,11 @@ class FileRegion:
             if len(content) == left:
                 self.content = content
 
+    def become_pipe(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Read a pipe, a socket or a device, not a regular file. Raises OSError."""
+        descriptor, self.descriptor = self.descriptor, -1
+        self._pipe = PipeReader(loop, descriptor)
+
     def follow(self, file: Any) -> None:
         """Move the position of ``file`` (a descriptor or a file object) when the region is closed."""
         self._file = file
@@ -58,15 +70,14 @@ class FileRegion:
             self.advance(len(piece))
             yield piece
 
-    async def stream(self, loop: asyncio.AbstractEventLoop, count: int | None) -> AsyncIterator[bytes]:
+    async def stream(self, count: int | None) -> AsyncIterator[bytes]:
         """Yield what a pipe or socket gives until it ends, ``count`` bytes at most."""
+        reader = self._pipe
+        if reader is None:
+            return
         left = PIECE_BYTES if count is None else count
         while left > 0:
-            await _wait_readable(loop, self.descriptor)
-            try:
-                piece = os.read(self.descriptor, min(left, PIECE_BYTES))
-            except BlockingIOError:
-                continue
+            piece = await reader.read(min(left, PIECE_BYTES))
             if not piece:
                 return
             if count is not None:
@@ -87,6 +98,8 @@ class FileRegion:
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+        if self._pipe is not None:
+            self._pipe.close()
         file, self._file = self._file, None
         if isinstance(file, int):
             os.lseek(file, self.offset, os.SEEK_SET)
@@ -106,12 +119,26 @@ async def open_region(
 
     The region ends after ``count`` bytes or where the file ends. Without a ``count`` it has at most ``limit`` bytes
     (-1 for any number): a file that grew since the app looked at its size does not break its content-length.
-    Raises OSError.
+    Waits for a free descriptor, but not for ever. Raises OSError.
     """
+    for pause_s in PAUSES_S:
+        try:
+            return await _open(loop, file, offset, count, limit)
+        except OSError as exc:
+            if exc.errno not in OUT_OF_DESCRIPTORS:
+                raise
+        await asyncio.sleep(pause_s)
+    return await _open(loop, file, offset, count, limit)
+
+
+async def _open(
+    loop: asyncio.AbstractEventLoop, file: Any, offset: int | None, count: int | None, limit: int
+) -> FileRegion:
     if isinstance(file, str):
         return await loop.run_in_executor(None, _open_path, file, offset or 0, count, limit)
     region = FileRegion(os.dup(file if isinstance(file, int) else file.fileno()), offset or 0)
     if not stat.S_ISREG(os.fstat(region.descriptor).st_mode):
+        region.become_pipe(loop)
         return region
     if offset is None:
         # A file object may have read ahead of what its user has seen.
@@ -156,20 +183,3 @@ def _open_path(path: str, offset: int, count: int | None, limit: int) -> FileReg
         raise OSError(errno.EINVAL, "http.response.pathsend sends regular files only", path)
     region.measure(count, limit)
     return region
-
-
-async def _wait_readable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
-    ready = loop.create_future()
-    try:
-        loop.add_reader(descriptor, _set, ready)
-    except OSError:
-        return  # a device that cannot be waited for, such as /dev/zero: reading it does not block
-    try:
-        await ready
-    finally:
-        loop.remove_reader(descriptor)
-
-
-def _set(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)

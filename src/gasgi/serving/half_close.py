@@ -7,12 +7,13 @@ for a client that leaves. The functions take a transport's socket, or None.
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import struct
 import sys
 from typing import Any
+
+from gasgi.serving.raw_socket import borrow_socket
 
 __all__ = ["GONE", "HERE", "SHUT", "look_at_peer", "may_still_read", "shut_on_purpose"]
 
@@ -37,20 +38,19 @@ _CLOSE_WAIT = 8  # the client's FIN has come, ours has not gone out
 
 def shut_on_purpose(sock: Any) -> bool:
     """Whether the FIN that has just come leaves a client behind that waits for its answer; have the kernel watch it."""
-    duplicate = _duplicate(sock)
-    if duplicate is None:
+    if not _is_known(sock):
         return False
-    with duplicate:
-        if duplicate.family == socket.AF_UNIX:
-            return look_at_peer(duplicate) != GONE
-        info = duplicate.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_RECEIVED_AT + _LAST_RECEIVED.size)
+    with borrow_socket(sock) as borrowed:
+        if borrowed.family == socket.AF_UNIX:
+            return look_at_peer(borrowed) != GONE
+        info = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_RECEIVED_AT + _LAST_RECEIVED.size)
         since_data_ms, since_fin_ms = _LAST_RECEIVED.unpack_from(info, _LAST_RECEIVED_AT)
         if since_data_ms - since_fin_ms > WITH_REQUEST_MS:
             return False
-        duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        duplicate.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_AFTER_S)
-        duplicate.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_AFTER_S)
-        duplicate.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+        borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        borrowed.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, PROBE_AFTER_S)
+        borrowed.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_AFTER_S)
+        borrowed.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
         return True
 
 
@@ -70,21 +70,15 @@ def look_at_peer(sock: Any) -> int:
 
 def may_still_read(sock: Any) -> bool:
     """Whether a client that shut its side on purpose is still there; loops do not watch its connection any more."""
-    duplicate = _duplicate(sock)
-    if duplicate is None:
+    if not _is_known(sock):
         return False
-    with duplicate:
-        if duplicate.family == socket.AF_UNIX:
-            return look_at_peer(duplicate) != GONE
-        (state,) = _STATE.unpack(duplicate.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _STATE.size))
+    with borrow_socket(sock) as borrowed:
+        if borrowed.family == socket.AF_UNIX:
+            return look_at_peer(borrowed) != GONE
+        (state,) = _STATE.unpack(borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _STATE.size))
         return bool(state == _CLOSE_WAIT)
 
 
-def _duplicate(sock: Any) -> socket.socket | None:
-    """A socket with the methods that a transport's lacks; None where the kernel knows no more."""
-    if sys.platform != "linux" or sock is None or sock.fileno() < 0:
-        return None
-    try:
-        return socket.socket(fileno=os.dup(sock.fileno()))
-    except OSError:  # no free descriptor
-        return None
+def _is_known(sock: Any) -> bool:
+    """Whether the kernel knows more of the peer of ``sock``."""
+    return sys.platform == "linux" and sock is not None and sock.fileno() >= 0

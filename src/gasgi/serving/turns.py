@@ -26,10 +26,10 @@ STEPS_PER_LOOK = 4
 
 
 class Waiting(Protocol):
-    """A connection that holds the bytes of a request until its turn."""
+    """A connection that holds bytes until its turn."""
 
     def take_turn(self) -> None:
-        """Begin the request; called once for each ``wait``, also when the connection is gone by then."""
+        """Go on with them; called once for each ``wait``, also when the connection is gone by then."""
 
 
 class Turns:
@@ -118,7 +118,8 @@ class Turns:
                 waiter = self._put_off.popleft()
                 if not waiter.done():
                     waiter.set_result(None)
-            while self._begun < self._most and self._waiting:
+            # Counted first: a connection that has more to do waits again, for another turn.
+            for _ in range(min(self._most - self._begun, len(self._waiting))):
                 self._begun += 1
                 self._waiting.popleft().take_turn()
         finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gasgi._accel import encode_frame
 from gasgi.asgi.websocket import WebSocketSession
-from gasgi.close_codes import ABNORMAL
+from gasgi.close_codes import ABNORMAL, INTERNAL_ERROR, SERVICE_RESTART, TOO_BIG
 from gasgi.errors import FrameError
 from gasgi.reporting.record import Record
 from gasgi.serving.flow import resume_reading
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["WebSocketConnection"]
 
 # Who moves it:
-#   OPEN --close()--> CLOSE_SENT --close frame of the peer's--> ENDING --connection_lost--> LOST
+#   OPEN --close()--> CLOSE_SENT --close frame of the peer's--> ENDING
 #   OPEN --close frame, FrameError--> ENDING
+#   any --connection_lost--> LOST
 OPEN = 0
 CLOSE_SENT = 1
 ENDING = 2
@@ -177,7 +178,7 @@ class WebSocketConnection(WebSocketWriter):
             # that says nothing about the peer.
             if self._pinged_at:
                 if settings.websocket_ping_timeout_s and now - self._pinged_at >= settings.websocket_ping_timeout_s:
-                    self._write(encode_close(1011, "ping timeout"))
+                    self._write(encode_close(INTERNAL_ERROR, "ping timeout"))
                     self._flush()
                     self._drop("ping timeout")
             elif now - self._heard_at >= settings.websocket_ping_interval_s:
@@ -199,8 +200,8 @@ class WebSocketConnection(WebSocketWriter):
     def drain(self) -> None:
         """Say goodbye with 1012 (service restart)."""
         if self._state == OPEN:
-            self._session.disconnected(1012, "")
-            self.close(1012, "")
+            self._session.disconnected(SERVICE_RESTART, "")
+            self.close(SERVICE_RESTART, "")
 
     def abort(self) -> None:
         """Cancel the app's task and drop the connection."""
@@ -290,14 +291,14 @@ class WebSocketConnection(WebSocketWriter):
     def _fail(self, error: FrameError) -> None:
         """The peer broke the protocol: say so and end (RFC 6455, 7.1.7)."""
         self._failure = None
-        if self._state == CLOSE_SENT and error.close_code != 1009:
+        if self._state == CLOSE_SENT and error.close_code != TOO_BIG:
             self._end()  # the rest of a message that is too big is read on, up to the client's close frame
         if self._state != OPEN:
             return
         self._session.disconnected(error.close_code, error.reason)
-        if error.close_code == 1009:
+        if error.close_code == TOO_BIG:
             # The frames are in order, so the client gets to send the rest; behind nginx it would not see why otherwise.
-            self.close(1009, error.reason)
+            self.close(TOO_BIG, error.reason)
             return
         self._write(encode_close(error.close_code, error.reason))
         self._flush()

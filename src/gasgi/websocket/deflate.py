@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from gasgi.close_codes import INVALID_DATA, TOO_BIG
 from gasgi.errors import FrameError
 
 __all__ = ["DeflateAgreement", "Deflater", "ExtensionOffer", "Inflater", "agree_on_deflate"]
@@ -157,10 +158,10 @@ class Inflater:
         try:
             part = decompressor.decompress(data, step_bytes)
         except zlib.error as exc:
-            raise FrameError(1007, "invalid compressed data") from exc
+            raise FrameError(INVALID_DATA, "invalid compressed data") from exc
         self._room -= len(part)
         if self._room < 0:
-            raise FrameError(1009, "message too big")
+            raise FrameError(TOO_BIG, "message too big")
         is_all_read = self._position > len(self._compressed)
         if decompressor.eof:
             # RFC 7692, 7.2.3.4: a final block ends zlib's stream. Only the padding may follow: starting again for
@@ -169,7 +170,7 @@ class Inflater:
             if not is_all_read:
                 behind += self._compressed[self._position :] + _TAIL
             if behind.lstrip(b"\0") != _TAIL[2:]:
-                raise FrameError(1007, "data behind the final block")
+                raise FrameError(INVALID_DATA, "data behind the final block")
             self._decompressor = None
         elif len(part) == step_bytes or not is_all_read:
             self._parts.append(part)

@@ -8,7 +8,7 @@ cdef int _PONG
 cdef int _FIN
 cdef int _RSV1
 cdef int _RSV23
-cdef int _NO_STATUS
+cdef int NO_STATUS, PROTOCOL_ERROR, TOO_BIG, INVALID_DATA
 cdef int _MAX_CONTROL_BYTES
 cdef int _INFLATE_SLACK
 cdef Py_ssize_t _FRAMES_PER_TURN

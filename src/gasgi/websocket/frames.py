@@ -9,7 +9,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from gasgi._accel import MessageBuffer, encode_frame, unmask, unmask_text
-from gasgi.close_codes import is_sendable
+from gasgi.close_codes import INVALID_DATA, NO_STATUS, PROTOCOL_ERROR, TOO_BIG, is_sendable
 from gasgi.errors import FrameError
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ _FIN = 0x80
 _RSV1 = 0x40
 _RSV23 = 0x30
 
-_NO_STATUS = 1005  # RFC 6455, 7.4.1: a close frame without a code; never on the wire
 _MAX_CONTROL_BYTES = 125
 _INFLATE_SLACK = 1024
 # After so many frames the loop serves the others: 256 KiB may hold 43,000 of them, which say next to nothing. Less than
@@ -119,7 +118,7 @@ class FrameDecoder:
         try:
             return self._advance()
         except FrameError as exc:
-            if exc.close_code == 1009 and not self._is_discarding:
+            if exc.close_code == TOO_BIG and not self._is_discarding:
                 self.discard()
             else:
                 self.stop()
@@ -202,7 +201,7 @@ class FrameDecoder:
                     try:
                         self.payload = unmask_text(data, position, position + length)
                     except UnicodeDecodeError:
-                        raise FrameError(1007, "invalid UTF-8") from None
+                        raise FrameError(INVALID_DATA, "invalid UTF-8") from None
                 else:
                     self.payload = unmask(data, position, position + length)
                 return True
@@ -217,26 +216,26 @@ class FrameDecoder:
         """Check what the first two bytes of a frame say, before any more of it is bought."""
         opcode = first & 0x0F
         if first & _RSV23:
-            raise FrameError(1002, "reserved bits must be 0")
+            raise FrameError(PROTOCOL_ERROR, "reserved bits must be 0")
         if first & _RSV1 and (self._inflater is None or opcode == _CONTINUATION or opcode > _BINARY):
             # RFC 7692, 6.1: RSV1 stands on the first frame of a message only.
-            raise FrameError(1002, "reserved bits must be 0")
+            raise FrameError(PROTOCOL_ERROR, "reserved bits must be 0")
         if not second & 0x80:
-            raise FrameError(1002, "a client must mask its frames")  # RFC 6455, 5.1
+            raise FrameError(PROTOCOL_ERROR, "a client must mask its frames")  # RFC 6455, 5.1
         if opcode >= _CLOSE:
             if opcode > _PONG:
-                raise FrameError(1002, "reserved opcode")
+                raise FrameError(PROTOCOL_ERROR, "reserved opcode")
             if not first & _FIN:
-                raise FrameError(1002, "control frames must not be fragmented")  # RFC 6455, 5.5
+                raise FrameError(PROTOCOL_ERROR, "control frames must not be fragmented")  # RFC 6455, 5.5
             if second & 0x7F > _MAX_CONTROL_BYTES:
-                raise FrameError(1002, "control frames hold at most 125 bytes")
+                raise FrameError(PROTOCOL_ERROR, "control frames hold at most 125 bytes")
         elif opcode > _BINARY:
-            raise FrameError(1002, "reserved opcode")
+            raise FrameError(PROTOCOL_ERROR, "reserved opcode")
         elif opcode == _CONTINUATION:
             if self._message_opcode == 0:
-                raise FrameError(1002, "nothing to continue")  # RFC 6455, 5.4
+                raise FrameError(PROTOCOL_ERROR, "nothing to continue")  # RFC 6455, 5.4
         elif self._message_opcode != 0:
-            raise FrameError(1002, "the previous message is not finished")
+            raise FrameError(PROTOCOL_ERROR, "the previous message is not finished")
 
     def _read_length(self, data: bytes, position: int, form: int) -> int:
         """Read a length of two or eight bytes; -1 when it has not arrived (RFC 6455, 5.2)."""
@@ -245,17 +244,17 @@ class FrameDecoder:
                 return -1
             length = data[position] << 8 | data[position + 1]
             if length < 126:
-                raise FrameError(1002, "the length is not in its shortest form")
+                raise FrameError(PROTOCOL_ERROR, "the length is not in its shortest form")
             return length
         if len(data) < position + 8:
             return -1
         if data[position] & 0x80:
-            raise FrameError(1002, "the length has its highest bit set")
+            raise FrameError(PROTOCOL_ERROR, "the length has its highest bit set")
         long_length = int.from_bytes(data[position : position + 8], "big")
         if long_length < 65536:
-            raise FrameError(1002, "the length is not in its shortest form")
+            raise FrameError(PROTOCOL_ERROR, "the length is not in its shortest form")
         if long_length > self._max_compressed_bytes and not self._is_discarding:
-            raise FrameError(1009, "message too big")
+            raise FrameError(TOO_BIG, "message too big")
         return long_length
 
     def _check_size(self, first: int, length: int) -> None:
@@ -264,7 +263,7 @@ class FrameDecoder:
         if first & _RSV1 or (first & 0x0F == _CONTINUATION and self._is_compressed):
             limit = self._max_compressed_bytes
         if length > limit - self._message_bytes:
-            raise FrameError(1009, "message too big")
+            raise FrameError(TOO_BIG, "message too big")
 
     def _begin_frame(self, first: int, data: bytes, position: int, length: int) -> None:
         if first & 0x0F != _CONTINUATION:
@@ -315,7 +314,7 @@ class FrameDecoder:
         if self._message_opcode == _TEXT and not self._is_compressed and (available or self._is_final):
             is_whole = self._is_final and not self._is_in_frame
             if not buffer.is_text(is_whole):  # type: ignore[union-attr]
-                raise FrameError(1007, "invalid UTF-8")
+                raise FrameError(INVALID_DATA, "invalid UTF-8")
         if self._is_in_frame:
             self._data = b""
             self._position = 0
@@ -352,7 +351,7 @@ class FrameDecoder:
         self.payload = payload
         if opcode == _CLOSE:
             self.stop()
-            self.close_code = _NO_STATUS
+            self.close_code = NO_STATUS
             if payload:
                 self.close_code = _read_close_code(payload)
             self.payload = _decode_text(payload[2:])
@@ -360,7 +359,7 @@ class FrameDecoder:
 
 def encode_close(code: int, reason: str) -> bytes:
     """Encode a close frame; ``reason`` is cut to what fits, between two characters (RFC 6455, 5.5.1)."""
-    if code == _NO_STATUS:
+    if code == NO_STATUS:
         return encode_frame(_FIN | _CLOSE, b"")
     body = reason.encode("utf-8", "replace")[: _MAX_CONTROL_BYTES - 2]
     body = body.decode("utf-8", "ignore").encode()
@@ -369,10 +368,10 @@ def encode_close(code: int, reason: str) -> bytes:
 
 def _read_close_code(payload: bytes) -> int:
     if len(payload) < 2:
-        raise FrameError(1002, "a close code has two bytes")
+        raise FrameError(PROTOCOL_ERROR, "a close code has two bytes")
     code = payload[0] << 8 | payload[1]
     if not is_sendable(code):
-        raise FrameError(1002, "invalid close code")
+        raise FrameError(PROTOCOL_ERROR, "invalid close code")
     return code
 
 
@@ -380,4 +379,4 @@ def _decode_text(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise FrameError(1007, "invalid UTF-8") from None
+        raise FrameError(INVALID_DATA, "invalid UTF-8") from None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gasgi._accel import encode_response_head
 from gasgi.errors import ASGIMisuse, RequestError
+from gasgi.tables import TOKEN_PATTERN
 from gasgi.websocket.deflate import DeflateAgreement, ExtensionOffer, agree_on_deflate
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _VERSION = b"13"
 _MAX_OFFERS = 32  # real clients send one or two
 
 # RFC 6455, 9.1: a token, then parameters; a value is a token, quoted or not.
-_NAME_PATTERN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_NAME_PATTERN = TOKEN_PATTERN.decode("ascii")
 _match_name = re.compile(rf"[ \t]*({_NAME_PATTERN})[ \t]*").match
 _match_parameter = re.compile(
     rf';[ \t]*({_NAME_PATTERN})[ \t]*(?:=[ \t]*(?:({_NAME_PATTERN})|"({_NAME_PATTERN})")[ \t]*)?'
@@ -47,12 +48,12 @@ class Handshake(NamedTuple):
 def read_handshake(head: RequestHead, settings: Settings) -> Handshake:
     """Check the client's part (RFC 6455, 4.2.1); raise RequestError with the answer."""
     if head.method != "GET":
-        raise RequestError(405, "Method Not Allowed", "a WebSocket handshake is a GET", ((b"allow", b"GET"),))
+        raise RequestError(405, "a WebSocket handshake is a GET", ((b"allow", b"GET"),))
     if head.http_version != "1.1":
-        raise RequestError(400, "Bad Request", "a WebSocket handshake needs HTTP/1.1")
+        raise RequestError(400, "a WebSocket handshake needs HTTP/1.1")
     if head.content_length > 0 or head.is_chunked:
         # Its bytes could be read as a body by one and as frames by another.
-        raise RequestError(400, "Bad Request", "a WebSocket handshake has no body")
+        raise RequestError(400, "a WebSocket handshake has no body")
     keys = []
     versions = []
     subprotocols: list[str] = []
@@ -75,9 +76,9 @@ def read_handshake(head: RequestHead, settings: Settings) -> Handshake:
     if versions != [_VERSION]:
         # RFC 6455, 4.2.2: say which version would do.
         fields = ((b"sec-websocket-version", _VERSION),)
-        raise RequestError(426, "Upgrade Required", "only WebSocket version 13 is spoken", fields)
+        raise RequestError(426, "only WebSocket version 13 is spoken", fields)
     if len(keys) != 1 or not _is_key(keys[0]):
-        raise RequestError(400, "Bad Request", "sec-websocket-key must be 16 bytes as base64, once")
+        raise RequestError(400, "sec-websocket-key must be 16 bytes as base64, once")
     deflate = None
     if extensions:
         # Several fields are one list (RFC 6455, 9.1).
@@ -104,11 +105,11 @@ def read_extensions(value: bytes) -> list[ExtensionOffer]:
             parameters.append((match[1], match[2] or match[3]))
             position = match.end()
         if position < len(text) and text[position] != ",":
-            raise RequestError(400, "Bad Request", "malformed sec-websocket-extensions")
+            raise RequestError(400, "malformed sec-websocket-extensions")
         position += 1
         offers.append((name, parameters))
         if len(offers) > _MAX_OFFERS:
-            raise RequestError(400, "Bad Request", "too many WebSocket extensions")
+            raise RequestError(400, "too many WebSocket extensions")
     return offers
 
 
@@ -172,5 +173,5 @@ def _skip_empty(text: str, position: int) -> int:
     if end < 0:
         end = len(text)
     if text[position:end].strip(" \t"):
-        raise RequestError(400, "Bad Request", "malformed sec-websocket-extensions")
+        raise RequestError(400, "malformed sec-websocket-extensions")
     return end + 1

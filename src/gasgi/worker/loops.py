@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from gasgi.app_errors import log_exception, safe_text
 from gasgi.errors import SettingError
 
 if TYPE_CHECKING:
@@ -58,17 +59,20 @@ def log_loop_errors(loop: asyncio.AbstractEventLoop, log: Log) -> None:
     """Send what the loop reports to ``log``, each once; what a client caused is one line and no traceback."""
 
     def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        exc = context.get("exception")
-        if isinstance(exc, type):
+        exc: Any = context.get("exception")
+        if issubclass(type(exc), type):
             exc = exc()  # aiofastnet and asyncio name the class alone where the peer has left
         message = context.get("message") or "Unhandled exception in event loop"
-        if isinstance(exc, OSError) and message.startswith(FAILED_HANDSHAKE):
+        kind = type(exc)  # isinstance() would ask an exception of the application's for its __class__
+        if exc is None:
+            log.error("%s", message)
+        elif issubclass(kind, OSError) and message.startswith(FAILED_HANDSHAKE):
             return
-        if isinstance(exc, (SystemExit, KeyboardInterrupt)):
+        elif issubclass(kind, (SystemExit, KeyboardInterrupt)):
             return  # of a task: the loop has raised it too, and whoever ran the loop has the line
-        if isinstance(exc, (OSError, asyncio.TimeoutError)) and ("transport" in context or "protocol" in context):
-            log.info("A connection broke: %s: %s", message, exc or type(exc).__name__)
+        elif issubclass(kind, (OSError, asyncio.TimeoutError)) and ("transport" in context or "protocol" in context):
+            log.info("A connection broke: %s: %s", message, safe_text(exc) or kind.__name__)
         else:
-            log.error("%s", message, exc_info=exc)
+            log_exception(log, exc, "%s", message)
 
     loop.set_exception_handler(handle)

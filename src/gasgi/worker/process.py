@@ -13,7 +13,6 @@ import signal
 import ssl
 import sys
 import threading
-import traceback
 from collections.abc import Iterable
 from types import FrameType
 from typing import Any, ClassVar
@@ -22,6 +21,13 @@ from gunicorn import sock as gunicorn_sock
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers import base
 
+from gasgi.app_errors import (
+    describe_exception,
+    format_exception,
+    is_printable,
+    log_exception,
+    safe_text,
+)  # fmt: skip
 from gasgi.asgi.asgi2 import single_callable
 from gasgi.asgi.failed_app import failed_app
 from gasgi.asgi.lifespan import Lifespan, LifespanFailed
@@ -210,18 +216,24 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             if not self.alive:
                 raise  # told to stop meanwhile
             if self.reloader is not None:
-                self.log.exception("The application does not load; it is loaded again once a file of it has changed")
+                log_exception(
+                    self.log, exc, "The application does not load; it is loaded again once a file of it has changed"
+                )
                 self._load_failure = LoadFailure(exc, self.cfg.reload_extra_files)
-                self.asgi = failed_app("".join(traceback.format_exception(exc)))
-            elif isinstance(exc, SettingError):
+                self.asgi = failed_app(format_exception(exc))
+            elif issubclass(type(exc), SettingError):
                 self.log.error("%s", exc)
                 raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
-            elif isinstance(exc, (SystemExit, KeyboardInterrupt)):
+            elif issubclass(type(exc), (SystemExit, KeyboardInterrupt)):
                 # Let through, gunicorn would start the worker anew for ever.
                 self.log.error("The application ended its own import: %s", _describe_exit(exc))
                 raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
-            else:
+            elif is_printable(exc):
                 raise
+            else:
+                # gunicorn would leave it to Python's formatting.
+                log_exception(self.log, exc, "The application does not load")
+                raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
         # The application may have set up logging anew, which closes the files it had (logging.config.dictConfig).
         self._stacks.follow()
 
@@ -247,10 +259,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         return task.result()
 
     def _on_exit_by_app(self, exc: BaseException) -> None:
-        self.log.error(
+        log_exception(
+            self.log,
+            exc,
             "A task or callback of the application ended itself by %s: the worker stops",
             _describe_exit(exc),
-            exc_info=exc,
         )
         if not self._has_served:
             # Started anew it would do the same, for ever.
@@ -275,10 +288,10 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         except LifespanFailed as exc:
             self.log.error("ASGI lifespan startup failed: %s", exc)
             return int(Arbiter.WORKER_BOOT_ERROR)
-        except (Exception, asyncio.CancelledError):
+        except (Exception, asyncio.CancelledError) as exc:
             # gunicorn counts a worker as booted before run(), and would start another one for ever. An app that cancels
             # all tasks while it starts cancels this one.
-            self.log.exception("Exception while the worker was starting")
+            log_exception(self.log, exc, "Exception while the worker was starting")
             return int(Arbiter.WORKER_BOOT_ERROR)
         await self._wait_for_stop()
         server.stop_accepting()
@@ -440,7 +453,7 @@ async def _wait(tasks: Iterable[asyncio.Task[Any]], seconds: float) -> None:
 
 
 def _describe_exit(exc: BaseException) -> str:
-    return f"sys.exit({exc.code!r})" if isinstance(exc, SystemExit) else type(exc).__name__
+    return f"sys.exit({safe_text(exc.code, repr)})" if isinstance(exc, SystemExit) else describe_exception(exc)
 
 
 def make_ssl_context(cfg: Any) -> ssl.SSLContext | None:
@@ -452,7 +465,7 @@ def make_ssl_context(cfg: Any) -> ssl.SSLContext | None:
     except Exception as exc:
         raise SettingError(
             f"TLS cannot be set up from certfile={cfg.certfile!r}, keyfile={cfg.keyfile!r}, ca_certs={cfg.ca_certs!r}, "
-            f"ciphers={cfg.ciphers!r} and the ssl_context hook: {type(exc).__name__}: {exc}"
+            f"ciphers={cfg.ciphers!r} and the ssl_context hook: {describe_exception(exc)}"
         ) from exc
     if not isinstance(context, ssl.SSLContext):
         raise SettingError(f"the ssl_context hook must return an ssl.SSLContext, not {context!r}")

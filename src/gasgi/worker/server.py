@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from email.utils import formatdate
 from typing import Any
 
+from gasgi.app_errors import log_exception
 from gasgi.errors import RequestError
 from gasgi.http1.connection import HttpConnection
 from gasgi.proxy.protocol import ProxyInfo
@@ -145,9 +146,9 @@ class Server:
     def _guard(self, sweep: Callable[..., None], *args: float) -> None:
         try:
             sweep(*args)
-        except Exception:
+        except Exception as exc:
             # The others have deadlines too, and the arbiter waits for the heartbeat.
-            self._runtime.log.exception("Exception in the deadlines of a connection")
+            log_exception(self._runtime.log, exc, "Exception in the deadlines of a connection")
 
     # Accepting
 

@@ -1,0 +1,13 @@
+cdef class FrameSink:
+    cpdef on_data(self, long long stream_id, bytes piece, Py_ssize_t window_bytes, bint ends_stream)
+    cpdef on_headers(self, long long stream_id, bytes block, bint ends_stream, bint is_broken)
+    cpdef on_priority(self, long long stream_id)
+    cpdef on_reset(self, long long stream_id, long long code)
+    cpdef on_settings(self, list settings)
+    cpdef on_settings_ack(self)
+    cpdef on_ping(self, bytes payload)
+    cpdef on_ping_ack(self, bytes payload)
+    cpdef on_goaway(self, long long last_stream_id, long long code)
+    cpdef on_window_update(self, long long stream_id, long long increment)
+    cpdef on_unknown(self, int frame_type)
+    cpdef on_broken_frame(self, long long stream_id, long long code, str text)
