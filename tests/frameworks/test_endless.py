@@ -76,9 +76,9 @@ def test_sessions_of_mcp_end(server: Gunicorn) -> None:
             Client(streamable_http_client(f"http://{host}:{port}/mcp", http_client=http)) as client,
         ):
             call = asyncio.create_task(client.call_tool("wait", {}))
+            call.add_done_callback(lambda task: task.cancelled() or task.exception())
             await asyncio.to_thread(server.wait_for, "tool begins")
             await asyncio.to_thread(stop)
-            await asyncio.gather(call, return_exceptions=True)
 
     def stop() -> None:
         server.signal(signal.SIGTERM)

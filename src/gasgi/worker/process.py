@@ -46,18 +46,12 @@ from gasgi.worker.health import Health
 from gasgi.worker.load_failure import LoadFailure
 from gasgi.worker.malloc import keep_freed_memory
 from gasgi.worker.server import Server
+from gasgi.worker.stop_time import StopTime
 from gasgi.worker.thread_stacks import ThreadStacks, format_stacks
 
 __all__ = ["Worker"]
 
-# How the time for a stop is shared out; that is graceful_timeout, at whose end the arbiter sends SIGKILL, or less when
-# told to hurry. Seconds; a tenth of it between these bounds.
-SHUTDOWN_S = (0.5, 3.0)  # at least, for lifespan.shutdown; it gets what the requests leave
-ABORT_S = (0.05, 1.0)  # for the finally-blocks of requests that were cut off
-EXIT_S = (0.05, 0.5)  # for the process to end; of that what resists its cancellation gets, twice, this share:
-RESIST_SHARE = 0.125
 # Told to hurry (SIGINT, SIGQUIT), or reloading: the arbiter, which allows two seconds after an earlier SIGTERM.
-QUICK_DRAIN_S = 0.5
 QUICK_STOP_S = 5.0
 QUICKER_STOP_S = 1.7
 BEAT_S = 1.0  # between two heartbeats, at the most
@@ -109,8 +103,6 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._should_hurry = False
         self._is_reloading = False
         self._load_failure: LoadFailure | None = None
-        self._patience_s = 0.0  # what is shared out, seconds
-        self._end_at = 0.0  # loop time at which the process has to be gone; 0: nobody has asked
 
     def init_process(self) -> None:
         """Make the loop, then let gunicorn do its part; does not return before the worker ends."""
@@ -125,7 +117,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         except SettingError as exc:
             self.log.error("%s", exc)
             raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
-        self._patience_s = self.settings.graceful_timeout_s
+        self._stop_time = StopTime(self.settings.graceful_timeout_s)
         raise_collector_threshold(self.settings)
         self.loop = loops.new_loop(self.settings.asgi_loop)
         asyncio.set_event_loop(self.loop)
@@ -210,11 +202,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             os._exit(1)
 
     def _end_within(self, seconds: float) -> None:
-        """Share ``seconds`` out, unless a stop that began before ends sooner."""
-        end_at = self.loop.time() + seconds - _share(seconds, EXIT_S)
-        if not self._end_at or end_at < self._end_at:
-            self._end_at = end_at
-            self._patience_s = seconds
+        self._stop_time.begin(self.loop.time(), seconds)
         self._stop.set()
 
     # The life of the process
@@ -271,10 +259,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         return task.result()
 
     def _on_exit_by_app(self, exc: BaseException) -> None:
-        self.log.error(
+        log_exception(
+            self.log,
+            exc,
             "A task or callback of the application ended itself by %s: the worker stops",
             _describe_exit(exc),
-            exc_info=exc,
         )
         if not self._has_served:
             # Started anew it would do the same, for ever.
@@ -307,13 +296,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         await self._wait_for_stop()
         server.stop_accepting()
         is_quick = self._should_hurry or self._is_reloading
-        abort_s = _share(self._patience_s, ABORT_S)
-        drain_until = self._end_at - _share(self._patience_s, SHUTDOWN_S) - abort_s
-        if is_quick:
-            drain_until = min(self.loop.time() + QUICK_DRAIN_S, drain_until)
-        await server.drain(drain_until, abort_s, lambda: self._should_hurry and not is_quick, is_quick)
+        drain_until = self._stop_time.drain_until(self.loop.time(), is_quick)
+        await server.drain(
+            drain_until, self._stop_time.abort_s(), lambda: self._should_hurry and not is_quick, is_quick
+        )
         if lifespan is not None:
-            await lifespan.shutdown(max(self._end_at - self.loop.time(), SHUTDOWN_S[0]))
+            await lifespan.shutdown(self._stop_time.shutdown_s(self.loop.time()))
         self._health.stop()
         server.stop_clock()
         return self._exit_code
@@ -432,26 +420,20 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         for task in pending:
             task.cancel()
         if pending:
-            self._run(self.loop.create_task(_wait(pending, self._time_to_resist())))
+            self._run(self.loop.create_task(_wait(pending, self._stop_time.resist_s(self.loop.time()))))
         # Generators of the app may wait in their finally-blocks, too.
         generators = self.loop.create_task(self.loop.shutdown_asyncgens())
-        self._run(self.loop.create_task(_wait((generators,), self._time_to_resist())))
+        self._run(self.loop.create_task(_wait((generators,), self._stop_time.resist_s(self.loop.time()))))
         # Signals that come now find nothing to do; closing the loop would let them end the process half-way.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             self.loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)
-        self._left_s = max(self._end_at - self.loop.time(), 0.0)
+        self._left_s = self._stop_time.exit_s(self.loop.time())
         self.loop.close()
-
-    def _time_to_resist(self) -> float:
-        at_most = _share(self._patience_s, ABORT_S)
-        if not self._end_at:
-            return at_most  # nobody waits: the worker could not start
-        return min(max(self._end_at - self.loop.time(), _share(self._patience_s, EXIT_S) * RESIST_SHARE), at_most)
 
     def _exit_in_time(self, code: int) -> None:
         """Leave threads that do not end behind: Python would wait for them without heartbeat and without end."""
-        patience_s = self._left_s + _share(self._patience_s, EXIT_S) / 2
+        patience_s = self._left_s
         if self.cfg.timeout:
             # The arbiter, which sees no heartbeat behind this one, would report a worker that hangs.
             self.notify()
@@ -464,10 +446,6 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         timer = threading.Timer(patience_s, leave)
         timer.daemon = True
         timer.start()
-
-
-def _share(seconds: float, bounds: tuple[float, float]) -> float:
-    return min(max(seconds * 0.1, bounds[0]), bounds[1])
 
 
 async def _wait(tasks: Iterable[asyncio.Task[Any]], seconds: float) -> None:
