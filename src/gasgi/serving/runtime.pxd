@@ -1,4 +1,5 @@
 from gasgi.proxy.policy cimport ProxyPolicy
+from gasgi.reporting.scoreboard cimport Slot
 from gasgi.serving.quiet_heads cimport QuietHeads
 from gasgi.serving.turns cimport Turns
 
@@ -19,6 +20,7 @@ cdef class Runtime:
     cdef public double keep_alive_s
     cdef public Py_ssize_t limit_concurrency
     cdef public dict state
+    cdef public Slot slot
     cdef public double now
     cdef public bytes server_field
     cdef public bytes date_field

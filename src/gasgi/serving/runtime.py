@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gasgi._accel import HeadLimits
+from gasgi.reporting.scoreboard import Slot
 from gasgi.serving.quiet_heads import QuietHeads
 from gasgi.serving.turns import Turns
 
@@ -110,6 +111,8 @@ class Runtime:
         # None when the lifespan is off or the app does not take part: the scope then has no "state".
         self.state: dict[str, Any] | None = None
 
+        self.slot: Slot | None = None  # in the scoreboard; None where there is no shared memory
+
         # Kept by the server
         self.now = loop.time()
         self.server_field = b""  # b"server: gasgi\r\n", or empty
@@ -143,6 +146,8 @@ class Runtime:
         """Drop a connection that is gone and tell the server that there is room."""
         self.connections.discard(connection)
         self.connections_ended += 1
+        if self.slot is not None:
+            self.slot.hold(len(self.connections))
         if self.on_room is not None:
             self.on_room()
 

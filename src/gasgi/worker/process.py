@@ -29,6 +29,7 @@ from gasgi.errors import SettingError
 from gasgi.gunicorn_rules import check_gunicorn_settings
 from gasgi.proxy.policy import ProxyPolicy
 from gasgi.reporting.observer import make_observer
+from gasgi.reporting.scoreboard import Scoreboard, make_scoreboard
 from gasgi.reporting.statsd import guard_statsd, make_gauges
 from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings, find_config_module
@@ -38,6 +39,7 @@ from gasgi.worker.collector import freeze_collector, raise_collector_threshold
 from gasgi.worker.health import Health
 from gasgi.worker.malloc import keep_freed_memory
 from gasgi.worker.server import Server
+from gasgi.worker.sharing import Sharing
 from gasgi.worker.thread_stacks import ThreadStacks, format_stacks
 
 __all__ = ["Worker"]
@@ -59,6 +61,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     """``gunicorn main:app --worker-class gasgi.Worker``."""
 
     _warned: ClassVar[list[str]] = []
+    _scoreboard: ClassVar[Scoreboard | None] = None  # of this master and all its workers
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -94,6 +97,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         except SettingError as exc:
             # This is the master, which would die of it when a reload (SIGHUP) brought the mistake.
             self._refusal = exc
+        if Worker._scoreboard is None:
+            Worker._scoreboard = make_scoreboard()
+        self._slot = Worker._scoreboard.reserve(self) if Worker._scoreboard is not None else None
         self._should_hurry = False
         self._is_reloading = False
         self._end_at = 0.0  # loop time at which the process has to be gone; 0: nobody has asked
@@ -113,6 +119,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
         raise_collector_threshold(self.settings)
         self.loop = loops.new_loop(self.settings.asgi_loop)
+        if self._slot is not None:
+            self._slot.claim(os.getpid(), self.loop.time())
         asyncio.set_event_loop(self.loop)
         loops.log_loop_errors(self.loop, self.log)
         # Like the key, what it reads may be readable by root alone.
@@ -237,6 +245,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             code = self.loop.run_until_complete(self._serve())
         finally:
             self._close_loop()
+        if self._slot is not None:
+            self._slot.release()
         self._exit_in_time(code)
         if code:
             sys.exit(code)
@@ -290,6 +300,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         observer = make_observer(self, self.cfg, self.log, self.settings.access_log_json)
         runtime = Runtime(self.loop, self.asgi, self.settings, self.log, observer)
         runtime.proxy = ProxyPolicy(self.settings)
+        runtime.slot = self._slot
         runtime.on_quota = self._on_quota
         if self.settings.max_requests:
             runtime.max_requests = self.max_requests  # with its jitter
@@ -307,7 +318,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     def _make_server(self, runtime: Runtime) -> Server:
         listeners = [listener.sock for listener in self.sockets]
         connect = loops.connector(self.loop, self._ssl_context is not None)
-        return Server(runtime, listeners, connect, self._ssl_context, self._on_tick)
+        # With reuse_port each worker has a queue of its own.
+        sharing = Sharing(self._slot) if self._slot is not None and not self.cfg.reuse_port else None
+        return Server(runtime, listeners, connect, self._ssl_context, self._on_tick, sharing)
 
     def _start_serving(self, runtime: Runtime, server: Server) -> None:
         runtime.has_task_factory = self.loop.get_task_factory() is not None
@@ -345,6 +358,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _on_tick(self) -> None:
         self._health.tick()
+        if self._slot is not None:
+            self._slot.beat(self.loop.time())
         if self.ppid != os.getppid() and not self._stop.is_set():
             self.log.info("Parent changed, shutting down: %s", self)
             self._on_term()
