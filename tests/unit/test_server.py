@@ -113,6 +113,7 @@ class Bench:
         self.log = RecordingLog()
         self.listener = FakeListener()
         self.ticks = 0
+        self.answers = False
         self.failure: BaseException | None = None
         self.transports: list[FakeTransport] = []
         self.runtime = Runtime(self.loop, self.app, Settings(**settings), self.log)  # type: ignore[arg-type]
@@ -120,6 +121,9 @@ class Bench:
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         await receive()
+        if self.answers:
+            await send({"type": "http.response.start", "status": 204})
+            await send({"type": "http.response.body"})
 
     def tick(self) -> None:
         self.ticks += 1
@@ -558,6 +562,7 @@ class FakeSharing:
     def __init__(self, *rooms: int) -> None:
         self.rooms = list(rooms)
         self.rested = 0
+        self.closes = 0
 
     def room(self, held: int, now: float) -> int:
         return self.rooms.pop(0) if self.rooms else 1000
@@ -565,8 +570,8 @@ class FakeSharing:
     def rest(self) -> None:
         self.rested += 1
 
-    def excess(self, held: int, now: float) -> int:
-        return 0
+    def to_close(self, held: int, now: float) -> int:
+        return self.closes
 
 
 def shared(it: Bench, *rooms: int) -> FakeSharing:
@@ -613,11 +618,25 @@ def test_replaces_what_has_ended_here_though_it_holds_its_share(bench):
     it = bench()
     shared(it, 1, 0)
     it.arrive(FakeSocket())
+    it.runtime.connections.update(object() for _ in range(14))
     for _ in range(3):
         it.runtime.forget(object())
     before = it.count
     it.arrive(*(FakeSocket() for _ in range(10)))
     assert it.count - before == 3
+
+
+def test_does_not_step_back_where_connections_are_short(bench):
+    it = bench()
+    sharing = shared(it, 1, 0)
+    it.arrive(FakeSocket())
+    it.runtime.forget(object())
+    it.arrive(*(FakeSocket() for _ in range(2)))
+    assert it.count == 3
+    assert sharing.rooms == [0], "it asked"
+    it.loop.pass_time(1.0)
+    it.arrive(FakeSocket())
+    assert it.loop.reader is None
 
 
 def test_a_stop_while_it_steps_back_takes_what_waits(bench):
@@ -629,3 +648,23 @@ def test_a_stop_while_it_steps_back_takes_what_waits(bench):
     assert it.count == 1
     it.loop.pass_time(1.0)
     assert it.loop.reader is None, "accepting began anew after the stop"
+
+
+def test_a_worker_far_above_its_share_has_some_answers_be_the_last_of_their_connections(bench):
+    it = bench()
+    sharing = shared(it)
+    sharing.closes = 2
+    it.server.start_clock()
+    for _ in range(3):
+        it.arrive(FakeSocket())
+    request = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
+    it.answers = True
+    for connection in tuple(it.runtime.connections):
+        connection.data_received(request)  # type: ignore[attr-defined]
+    it.settle()
+    said = [b"connection: close" in bytes(transport.written) for transport in it.transports]
+    assert sorted(said) == [False, True, True]
+    # Who takes their place is for the siblings.
+    sharing.rooms = [0]
+    it.arrive(FakeSocket())
+    assert it.loop.reader is None

@@ -135,8 +135,25 @@ def test_all_siblings_stopped_cost_one_patience(it: Siblings) -> None:
     assert it.room(51) == PLENTY
 
 
-def test_its_excess_is_what_it_holds_above_the_mean_and_its_slack(it: Siblings) -> None:
-    assert it.sharing.excess(2, it.now) == 0
-    assert it.sharing.excess(100, it.now) == 73  # of 25 for each
+def test_gives_connections_back_to_siblings_that_have_far_less(it: Siblings) -> None:
     it.hold(100, 100, 100)
-    assert it.sharing.excess(110, it.now) == 0
+    assert it.sharing.to_close(150, it.now) == 0  # more, and not far more
+    it.hold(0, 0, 0)
+    assert it.sharing.to_close(400, it.now) == 1 + 273 // 10  # 100 are its share, 125 and two it may keep
+
+
+def test_gives_back_until_it_holds_little_more_than_its_share(it: Siblings) -> None:
+    it.hold(50, 50, 50)
+    assert it.sharing.to_close(250, it.now) > 0
+    it.hold(90, 90, 90)
+    assert it.sharing.to_close(130, it.now) > 0
+    it.hold(95, 95, 95)
+    assert it.sharing.to_close(115, it.now) == 0
+    it.hold(90, 90, 90)
+    assert it.sharing.to_close(130, it.now) == 0
+
+
+def test_a_worker_alone_gives_nothing_back(it: Siblings) -> None:
+    for slot in it.others:
+        slot.release()
+    assert it.sharing.to_close(1000, it.now) == 0

@@ -1,4 +1,5 @@
 from gasgi._parser cimport RequestHead as ParsedHead
+from gasgi.reporting.timing cimport Timing
 from gasgi.serving.runtime cimport Runtime
 
 cdef int READY, RUNNING, CANCELLED, DROPPED, ENDED
@@ -12,6 +13,7 @@ cdef class AppTask:
     cdef public bint is_client_gone
     cdef public bint has_failed
     cdef public bint is_websocket
+    cdef public Timing timing
 
     cdef _prepare(self, Runtime runtime, dict scope, ParsedHead head)
     cpdef disconnect(self)
@@ -22,6 +24,7 @@ cdef class AppTask:
     cpdef cancel(self)
     cpdef sweep(self)
     cpdef bint is_running(self) except -1
+    cpdef running_task(self)
     cpdef bint was_cancelled(self) except -1
     cpdef str describe(self)
     cdef _log_cancellation(self)

@@ -11,6 +11,7 @@ from typing import Any
 from gasgi._accel import RequestHead
 from gasgi.errors import comes_from_departure
 from gasgi.quoting import quote
+from gasgi.reporting.timing import Timing
 from gasgi.serving.runtime import Runtime
 
 __all__ = ["AppTask"]
@@ -39,6 +40,7 @@ class AppTask:
         self.is_client_gone = False
         self.has_failed = False  # with an exception of its own
         self.is_websocket = False
+        self.timing: Timing | None = None  # None: nobody asked
 
     # What a conversation makes of it
 
@@ -111,6 +113,10 @@ class AppTask:
         """Whether the app has not ended."""
         return self._app_state != ENDED
 
+    def running_task(self) -> asyncio.Task[None] | None:
+        """Return the task that runs the app, None when it has ended."""
+        return self._task
+
     def was_cancelled(self) -> bool:
         """Whether the server has cancelled it."""
         return self._app_state == CANCELLED or self._app_state == DROPPED
@@ -126,6 +132,8 @@ class AppTask:
             self._end()
             return
         self._app_state = RUNNING
+        if self.timing is not None:
+            self.timing.start()
         try:
             await self._runtime.app(self._scope, self.receive, self.send)  # type: ignore[arg-type]
             self.app_returned()

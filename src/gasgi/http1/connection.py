@@ -55,6 +55,7 @@ class HttpConnection(ResponseOwner):
         self._deadlines = Deadlines(runtime)
         self._body = RequestBody(runtime, self._inbox, self._deadlines)
         self._response = Response(runtime, self, self._body, self._outbox, self._gate)
+        self._gate.timing = self._response.timing
 
         # What it does
         self._phase = IDLE
@@ -79,6 +80,8 @@ class HttpConnection(ResponseOwner):
         self._deadlines.set_read(runtime.settings.first_byte_timeout_s)
 
     def data_received(self, data: bytes) -> None:
+        if self._runtime.meter is not None:
+            self._runtime.meter.count_received(len(data))
         if self._inbox.body is not None:
             self._read_body(data)
         elif self._phase == IDLE and self._runtime.turns.is_over():
@@ -153,6 +156,8 @@ class HttpConnection(ResponseOwner):
                 self._transport.abort()
         if self._inbox.is_paused and self._phase < LINGERING:
             self._look_at_peer()
+        if self._response.timing is not None and self._exchange is not None:
+            self._response.timing.look(self._response.request, self._exchange.running_task())
         if deadlines.is_grace_over(now) and self._exchange is not None:
             if self._departure is not None and self._phase == REQUEST:
                 self._departure.end_grace(self._exchange, self._transport)
@@ -237,6 +242,8 @@ class HttpConnection(ResponseOwner):
         self._deadlines.read_at = 0.0
         self._inbox.hold(data)
         self._runtime.turns.wait(self)
+        if self._response.timing is not None:
+            self._response.timing.hold()
 
     def _begin(self, head: RequestHead) -> None:
         """Hand a request to the app; the bytes behind its head are in the inbox."""
@@ -255,6 +262,7 @@ class HttpConnection(ResponseOwner):
                 return
             exchange = HttpExchange(runtime, response, scope, head)
             self._exchange = exchange
+            exchange.timing = response.timing
             if head.is_chunked or head.content_length > 0:
                 self._body.begin(head, exchange)
         except RequestError as exc:
@@ -396,6 +404,8 @@ class HttpConnection(ResponseOwner):
         """Answer a request that is not served and end the connection; the app sees the end of its body, if it runs."""
         self._runtime.log.info("Refused a request from %s: %s", self._peer, exc)
         self._must_linger = True
+        if self._runtime.meter is not None:
+            self._runtime.meter.count_refused(exc.status)
         exchange = self._exchange
         response = self._response
         if exchange is not None:

@@ -8,7 +8,7 @@ cdef double MICROSECONDS
 cdef class Slot:
     cdef readonly long long[::1] numbers
     cdef readonly Py_ssize_t index
-    cdef Py_ssize_t _at
+    cdef readonly Py_ssize_t at
 
     cdef _clear(self)
     cpdef look(self, double now)

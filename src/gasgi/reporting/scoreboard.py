@@ -34,73 +34,73 @@ class Slot:
     def __init__(self, numbers: Any, index: int) -> None:
         self.numbers = numbers
         self.index = index
-        self._at = (index + 1) * SLOT_NUMBERS
+        self.at = (index + 1) * SLOT_NUMBERS
 
     # For its worker
 
     def claim(self, pid: int, now: float) -> None:
         """Begin to write: this process has the slot from now on."""
         self._clear()
-        self.numbers[self._at + PID] = pid
-        self.numbers[self._at + STARTS] += 1
+        self.numbers[self.at + PID] = pid
+        self.numbers[self.at + STARTS] += 1
         self.beat(now)
 
     def release(self) -> None:
         """Write no more: the worker ends."""
         self._clear()
-        self.numbers[self._at + PID] = 0
+        self.numbers[self.at + PID] = 0
 
     def _clear(self) -> None:
-        self.numbers[self._at + IS_ACCEPTING] = 0
-        self.numbers[self._at + CONNECTIONS] = 0
-        self.numbers[self._at + LOOK] = 0
+        self.numbers[self.at + IS_ACCEPTING] = 0
+        self.numbers[self.at + CONNECTIONS] = 0
+        self.numbers[self.at + LOOK] = 0
 
     def beat(self, now: float) -> None:
         """Say that the loop runs; once a second."""
-        self.numbers[self._at + BEAT] = int(now * MICROSECONDS)
+        self.numbers[self.at + BEAT] = int(now * MICROSECONDS)
 
     def look(self, now: float) -> None:
         """Say that the worker looks whether a connection waits."""
-        self.numbers[self._at + LOOK] = int(now * MICROSECONDS)
+        self.numbers[self.at + LOOK] = int(now * MICROSECONDS)
 
     def set_accepting(self, is_accepting: bool) -> None:
         """Say whether connections are taken at all: not while full, in trouble, starting or stopping."""
-        self.numbers[self._at + IS_ACCEPTING] = 1 if is_accepting else 0
+        self.numbers[self.at + IS_ACCEPTING] = 1 if is_accepting else 0
 
     def hold(self, connections: int) -> None:
         """Say how many connections the worker holds."""
-        self.numbers[self._at + CONNECTIONS] = connections
+        self.numbers[self.at + CONNECTIONS] = connections
 
     def count_accepted(self) -> None:
         """Count a connection that was accepted."""
-        self.numbers[self._at + ACCEPTED] += 1
+        self.numbers[self.at + ACCEPTED] += 1
 
     # For readers
 
     @property
     def pid(self) -> int:
         """Process that writes, 0 for none."""
-        return int(self.numbers[self._at + PID])
+        return int(self.numbers[self.at + PID])
 
     @property
     def connections(self) -> int:
         """How many it holds."""
-        return int(self.numbers[self._at + CONNECTIONS])
+        return int(self.numbers[self.at + CONNECTIONS])
 
     @property
     def accepted(self) -> int:
         """How many were ever accepted by the workers that had this slot."""
-        return int(self.numbers[self._at + ACCEPTED])
+        return int(self.numbers[self.at + ACCEPTED])
 
     @property
     def starts(self) -> int:
         """How many workers have had this slot."""
-        return int(self.numbers[self._at + STARTS])
+        return int(self.numbers[self.at + STARTS])
 
     @property
     def is_accepting(self) -> bool:
         """Whether its worker takes connections."""
-        return bool(self.numbers[self._at + IS_ACCEPTING])
+        return bool(self.numbers[self.at + IS_ACCEPTING])
 
     def is_alive(self) -> bool:
         """Whether its process is there; asks the kernel."""

@@ -15,7 +15,9 @@ from gasgi.serving.turns import Turns
 
 if TYPE_CHECKING:
     from gasgi.proxy.policy import ProxyPolicy
+    from gasgi.reporting.meter import Meter
     from gasgi.reporting.observer import Observer
+    from gasgi.reporting.slow_requests import SlowRequests
     from gasgi.settings import Settings
     from gasgi.types import ASGIApp
 
@@ -112,6 +114,8 @@ class Runtime:
         self.state: dict[str, Any] | None = None
 
         self.slot: Slot | None = None  # in the scoreboard; None where there is no shared memory
+        self.slow: SlowRequests | None = None  # None: nobody asked
+        self.meter: Meter | None = None  # None: nobody asked for metrics
 
         # Kept by the server
         self.now = loop.time()
@@ -119,6 +123,7 @@ class Runtime:
         self.date_field = b""  # b"date: Sun, …\r\n", renewed every second
         self.is_draining = False
         self.on_room: Callable[[], object] | None = None  # set while accepting waits for a connection to end
+        self.closes_due = 0  # so many answers of kept connections are to be their last, for the siblings' sake
         self.max_requests = settings.max_requests
         self.on_quota: Callable[[], object] = _nothing
 

@@ -30,6 +30,7 @@ from gasgi.gunicorn_rules import check_gunicorn_settings
 from gasgi.proxy.policy import ProxyPolicy
 from gasgi.reporting.observer import make_observer
 from gasgi.reporting.scoreboard import Scoreboard, make_scoreboard
+from gasgi.reporting.slow_requests import SlowRequests
 from gasgi.reporting.statsd import guard_statsd, make_gauges
 from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings, find_config_module
@@ -301,6 +302,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         runtime = Runtime(self.loop, self.asgi, self.settings, self.log, observer)
         runtime.proxy = ProxyPolicy(self.settings)
         runtime.slot = self._slot
+        if self.settings.slow_request_ms:
+            runtime.slow = SlowRequests(self.settings.slow_request_ms / 1000, self.log)
         runtime.on_quota = self._on_quota
         if self.settings.max_requests:
             runtime.max_requests = self.max_requests  # with its jitter

@@ -2,7 +2,7 @@ cimport cython
 
 from gasgi.reporting.scoreboard cimport Slot
 
-cdef double SLACK, SLACK_SHARE, MICROSECONDS
+cdef double SLACK, SLACK_SHARE, FAR, FAR_SHARE, MICROSECONDS
 cdef long long PATIENCE_US, STALE_US, TAKEN_MEANWHILE
 cdef Py_ssize_t PLENTY, MOST_BURST, SLOT_NUMBERS, BEAT, LOOK, IS_ACCEPTING, CONNECTIONS, ACCEPTED
 
@@ -16,6 +16,7 @@ cdef class Sharing:
     cdef double _mean
     cdef long long _accepted
 
+    cdef bint _is_spreading
     cdef dict _deaf
     cdef long long _patient_since
     cdef long long _accepted_then

@@ -23,6 +23,10 @@ __all__ = ["Sharing"]
 # Above the mean of its siblings, and nothing is said against it: the larger of the two.
 SLACK = 2.0
 SLACK_SHARE = 0.25
+# So much above the mean of all is far above.
+FAR = 8.0
+FAR_SHARE = 1.5
+CLOSED_SHARE = 10  # of what is too much, one in so many is closed in a second
 # A sibling that has not looked for so long while connections waited counts as deaf until it looks again.
 PATIENCE_US = 8_000
 # Siblings that take one a millisecond meanwhile do well enough to be left to it.
@@ -44,6 +48,7 @@ class Sharing:
         self._mean = 0.0
         self._accepted = 0
 
+        self._is_spreading = False  # holds far more than its share, or did a moment ago
         self._deaf: dict[int, int] = {}  # sibling to the time of the look behind which it was deaf
         # While it steps back: since when, µs, and what the siblings had accepted by then
         self._patient_since = 0
@@ -85,15 +90,21 @@ class Sharing:
         self._patient_since = 0
         self._burst = 1
 
-    def excess(self, held: int, now: float) -> int:
-        """Return how many connections the worker holds above its share and slack; 0 without siblings."""
+    def to_close(self, held: int, now: float) -> int:
+        """Return how many of the connections ``held`` are to be closed in the next second, for siblings to get them.
+
+        Only of a worker that holds far more than its share, as one does whose siblings have just been replaced, until
+        it holds a little more.
+        """
         self._look_at_siblings(int(now * MICROSECONDS))
-        if not self._siblings:
-            return 0
-        slack = self._mean * SLACK_SHARE
         # Of all, its own too: what it gives away raises the mean of the others.
         mean = (self._mean * self._siblings + held) / (self._siblings + 1)
-        return max(0, int(held - mean - (slack if slack > SLACK else SLACK)))
+        if held > mean * FAR_SHARE + FAR:
+            self._is_spreading = True
+        excess = int(held - mean * (1.0 + SLACK_SHARE) - SLACK)
+        if excess <= 0 or not self._siblings:
+            self._is_spreading = False
+        return 1 + excess // CLOSED_SHARE if self._is_spreading else 0
 
     def _be_patient(self, now_us: int) -> None:
         self._patient_since = now_us
