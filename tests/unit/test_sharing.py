@@ -10,7 +10,7 @@ from gasgi.reporting.scoreboard import Scoreboard, Slot
 from gasgi.reporting.slot_layout import SLOT_NUMBERS
 from gasgi.worker.sharing import Sharing
 
-PATIENCE_S = 0.008
+PATIENCE_S = 0.003
 PLENTY = 1_000_000
 
 

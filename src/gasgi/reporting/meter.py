@@ -10,11 +10,13 @@ from gasgi.reporting.slot_layout import (
     BYTES_IN,
     BYTES_OUT,
     DURATION_US,
+    LAG_US,
     MICROSECONDS,
     REFUSED,
     REFUSED_STATUSES,
     RUNNING,
     STATUSES,
+    WEBSOCKETS,
 )
 
 __all__ = ["Meter"]
@@ -28,6 +30,8 @@ class Meter:
         self._at = slot.at
         self._bounds = array("d", bounds)
         self._count = len(bounds)
+        self._numbers[self._at + RUNNING] = 0  # of a worker that was killed
+        self.set_gauges(0, 0.0)
 
     def begin(self) -> None:
         """A request begins."""
@@ -51,7 +55,12 @@ class Meter:
         """Count bytes that came from a client."""
         self._numbers[self._at + BYTES_IN] += size
 
+    def set_gauges(self, websockets: int, lag_s: float) -> None:
+        """Say what is looked at once a second."""
+        self._numbers[self._at + WEBSOCKETS] = websockets
+        self._numbers[self._at + LAG_US] = int(lag_s * MICROSECONDS)
+
     def count_refused(self, status: int) -> None:
         """Count a request that the application never sees, or whose body it does not get."""
-        place = REFUSED_STATUSES.index(status) if status in REFUSED_STATUSES else len(REFUSED_STATUSES)
+        place: int = REFUSED_STATUSES.index(status) if status in REFUSED_STATUSES else len(REFUSED_STATUSES)
         self._numbers[self._at + REFUSED + place] += 1

@@ -55,15 +55,20 @@ class Health:
 
     def tick(self) -> None:
         """Send the gauges; called every second. A call that comes late shows how late the loop is."""
-        if self._send is None:
-            return
         runtime = self._runtime
+        meter = runtime.meter
+        if self._send is None and meter is None:
+            return
         now = runtime.loop.time()
         lag_s = max(0.0, now - self._ticked_at - TICK_S) if self._ticked_at else 0.0
         self._ticked_at = now
         if self._watch is not None:
             lag_s = max(lag_s, self._watch.take_longest_s())
         websockets = sum(isinstance(each, WebSocketSession) for each in tuple(runtime.conversations))
+        if meter is not None:
+            meter.set_gauges(websockets, lag_s)
+        if self._send is None:
+            return
         self._send(
             {
                 "connections": len(runtime.connections),

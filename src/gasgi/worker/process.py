@@ -28,18 +28,22 @@ from gasgi.asgi.tls_info import TlsInfo
 from gasgi.errors import SettingError
 from gasgi.gunicorn_rules import check_gunicorn_settings
 from gasgi.proxy.policy import ProxyPolicy
+from gasgi.reporting.meter import Meter
+from gasgi.reporting.metrics import accept_queues, check_metrics
 from gasgi.reporting.observer import make_observer
-from gasgi.reporting.scoreboard import Scoreboard, make_scoreboard
+from gasgi.reporting.scoreboard import Scoreboard, Slot
 from gasgi.reporting.slow_requests import SlowRequests
 from gasgi.reporting.statsd import guard_statsd, make_gauges
 from gasgi.serving.runtime import Runtime
-from gasgi.settings import Settings, find_config_module
+from gasgi.settings import Settings, find_config_module, read_buckets
 from gasgi.worker import loops as loops
 from gasgi.worker.build_info import one_line
 from gasgi.worker.collector import freeze_collector, raise_collector_threshold
 from gasgi.worker.health import Health
 from gasgi.worker.malloc import keep_freed_memory
+from gasgi.worker.metrics_server import MetricsServer
 from gasgi.worker.server import Server
+from gasgi.worker.shared import Shared
 from gasgi.worker.sharing import Sharing
 from gasgi.worker.thread_stacks import ThreadStacks, format_stacks
 
@@ -62,7 +66,6 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     """``gunicorn main:app --worker-class gasgi.Worker``."""
 
     _warned: ClassVar[list[str]] = []
-    _scoreboard: ClassVar[Scoreboard | None] = None  # of this master and all its workers
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -71,6 +74,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         try:
             settings = Settings.load(cfg, config_module, os.environ)
             ProxyPolicy(settings)
+            check_metrics(settings.metrics_bind)
             cls._warn(log, check_gunicorn_settings(cfg, config_module))
             loops.check_loop(settings.asgi_loop)
             make_ssl_context(cfg)
@@ -98,11 +102,19 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         except SettingError as exc:
             # This is the master, which would die of it when a reload (SIGHUP) brought the mistake.
             self._refusal = exc
-        if Worker._scoreboard is None:
-            Worker._scoreboard = make_scoreboard()
-        self._slot = Worker._scoreboard.reserve(self) if Worker._scoreboard is not None else None
+        self._board: Scoreboard | None = None
+        self._slot: Slot | None = None
+        if self._refusal is None:
+            try:
+                self._board = Shared.board(self.settings)
+                self._metrics_socket = Shared.metrics_socket(self.settings, self.cfg.umask)
+            except SettingError as exc:
+                self._refusal = exc
+        if self._board is not None:
+            self._slot = self._board.reserve(self)
         self._should_hurry = False
         self._is_reloading = False
+        self._metrics: MetricsServer | None = None
         self._end_at = 0.0  # loop time at which the process has to be gone; 0: nobody has asked
 
     def init_process(self) -> None:
@@ -286,6 +298,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         if lifespan is not None:
             await lifespan.shutdown(max(self._end_at - self.loop.time(), SHUTDOWN_S[0]))
         self._health.stop()
+        if self._metrics is not None:
+            self._metrics.stop()
         server.stop_clock()
         self._beat_timer.cancel()
         return 0
@@ -302,6 +316,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         runtime = Runtime(self.loop, self.asgi, self.settings, self.log, observer)
         runtime.proxy = ProxyPolicy(self.settings)
         runtime.slot = self._slot
+        if self._slot is not None and self._metrics_socket is not None:
+            runtime.meter = Meter(self._slot, read_buckets(self.settings.metrics_buckets))
         if self.settings.slow_request_ms:
             runtime.slow = SlowRequests(self.settings.slow_request_ms / 1000, self.log)
         runtime.on_quota = self._on_quota
@@ -331,7 +347,21 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self.log.info("%s", self._boot_line)
         self._stacks.follow()  # the application's startup may have set up logging, too
         self._health.start()
+        self._start_metrics()
         server.start_accepting()
+
+    def _start_metrics(self) -> None:
+        if self._board is None or self._metrics_socket is None:
+            return
+        # With reuse_port this worker's queue says nothing of the others'.
+        listeners = [] if self.cfg.reuse_port else [listener.sock for listener in self.sockets]
+        self._metrics = MetricsServer(
+            self._metrics_socket,
+            self._board,
+            read_buckets(self.settings.metrics_buckets),
+            lambda: accept_queues(listeners),
+        )
+        self._metrics.start()
 
     async def _start_lifespan(self, runtime: Runtime) -> Lifespan | None:
         """Run the app's startup, however long it takes; a signal to stop ends it."""

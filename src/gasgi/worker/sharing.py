@@ -28,9 +28,9 @@ FAR = 8.0
 FAR_SHARE = 1.5
 CLOSED_SHARE = 10  # of what is too much, one in so many is closed in a second
 # A sibling that has not looked for so long while connections waited counts as deaf until it looks again.
-PATIENCE_US = 8_000
+PATIENCE_US = 3_000
 # Siblings that take one a millisecond meanwhile do well enough to be left to it.
-TAKEN_MEANWHILE = 8
+TAKEN_MEANWHILE = 3
 PLENTY = 1_000_000
 MOST_BURST = 1024
 
