@@ -203,7 +203,7 @@ class Settings:
     )  # fmt: skip
     metrics_bind: str = _own("", "address at which Prometheus finds metrics, host:port or unix:path; empty: none")
     metrics_buckets: tuple[str, ...] = _own(
-        ("0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10"),
+        ("0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10"),
         "upper ends of the buckets of request durations, seconds",
     )
     websocket_ping_interval_s: float = _deadline(20.0, "time between pings to a WebSocket client")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Collector", "accept_queues", "check_metrics", "worker_rows"]
 
+PREFIX = "gasgi_"
 STATUS_NAMES = ("client_left", "1xx", "2xx", "3xx", "4xx", "5xx")
 # Linux, struct tcp_info: of a listening socket these two are how many wait to be accepted, and how many may.
 TCP_INFO_BYTES = 104
@@ -116,34 +117,36 @@ class Collector:
                 family.add_metric([str(slot.index)], _one(slot, place) / unit)
             return family
 
-        requests = CounterMetricFamily("gasgi_requests", "Requests that have ended.", labels=["status"])
+        requests = CounterMetricFamily(PREFIX + "requests", "Requests that have ended.", labels=["status"])
         for place, name in enumerate(STATUS_NAMES):
             requests.add_metric([name], sum(_one(slot, STATUSES + place) for slot in slots))
         yield requests
         yield self._durations(slots, HistogramMetricFamily)
-        refusals = CounterMetricFamily("gasgi_refusals", "Requests that the server refused itself.", labels=["status"])
+        refusals = CounterMetricFamily(
+            PREFIX + "refusals", "Requests that the server refused itself.", labels=["status"]
+        )
         for place, name in enumerate([*map(str, REFUSED_STATUSES), "other"]):
             refusals.add_metric([name], sum(_one(slot, REFUSED + place) for slot in slots))
         yield refusals
-        yield count("gasgi_received_bytes", "Bytes of requests, before a WebSocket begins.", BYTES_IN)
-        yield count("gasgi_response_body_bytes", "Bytes of the bodies of responses.", BYTES_OUT)
-        yield count("gasgi_worker_starts", "Worker processes that have started.", STARTS)
-        accepted = CounterMetricFamily("gasgi_connections_accepted", "Connections accepted.", labels=["worker"])
+        yield count(PREFIX + "received_bytes", "Bytes of requests, before a WebSocket begins.", BYTES_IN)
+        yield count(PREFIX + "response_body_bytes", "Bytes of the bodies of responses.", BYTES_OUT)
+        yield count(PREFIX + "worker_starts", "Worker processes that have started.", STARTS)
+        accepted = CounterMetricFamily(PREFIX + "connections_accepted", "Connections accepted.", labels=["worker"])
         for slot in slots:
             accepted.add_metric([str(slot.index)], _one(slot, ACCEPTED))
         yield accepted
-        yield GaugeMetricFamily("gasgi_workers", "Worker processes that are there.", value=len(alive))
-        yield gauge("gasgi_connections", "Open connections.", CONNECTIONS)
-        yield gauge("gasgi_requests_in_progress", "Requests that have begun and not ended.", RUNNING)
-        yield gauge("gasgi_websockets", "WebSockets whose application is running.", WEBSOCKETS)
+        yield GaugeMetricFamily(PREFIX + "workers", "Worker processes that are there.", value=len(alive))
+        yield gauge(PREFIX + "connections", "Open connections.", CONNECTIONS)
+        yield gauge(PREFIX + "requests_in_progress", "Requests that have begun and not ended.", RUNNING)
+        yield gauge(PREFIX + "websockets", "WebSockets whose application is running.", WEBSOCKETS)
         yield gauge(
-            "gasgi_event_loop_lag_seconds",
+            PREFIX + "event_loop_lag_seconds",
             "How late the event loop was at its worst in the last second.",
             LAG_US,
             MICROSECONDS,
         )
         yield from self._accept_queues(GaugeMetricFamily)
-        yield InfoMetricFamily("gasgi_build", "The server.", value={"version": __version__})
+        yield InfoMetricFamily(PREFIX + "build", "The server.", value={"version": __version__})
 
     def _durations(self, slots: list[Slot], family: Any) -> Metric:
         buckets = []
@@ -152,7 +155,7 @@ class Collector:
             count += sum(_one(slot, BUCKETS + place) for slot in slots)
             buckets.append((bound, count))
         metric: Metric = family(
-            "gasgi_request_duration_seconds",
+            PREFIX + "request_duration_seconds",
             "Time from the begin of a request to the end of its response.",
             buckets=buckets,
             sum_value=sum(_one(slot, DURATION_US) for slot in slots) / MICROSECONDS,
@@ -160,8 +163,8 @@ class Collector:
         return metric
 
     def _accept_queues(self, family: Any) -> Iterator[Metric]:
-        waiting = family("gasgi_accept_queue", "Connections that wait to be accepted.", labels=["address"])
-        limit = family("gasgi_accept_queue_limit", "Connections that may wait.", labels=["address"])
+        waiting = family(PREFIX + "accept_queue", "Connections that wait to be accepted.", labels=["address"])
+        limit = family(PREFIX + "accept_queue_limit", "Connections that may wait.", labels=["address"])
         for address, length, most in self._queues():
             waiting.add_metric([address], length)
             limit.add_metric([address], most)
