@@ -175,3 +175,17 @@ def test_top_prints_once_where_there_is_no_terminal(start, target):
     shown = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=True).stdout
     assert [line.split()[0] for line in shown.splitlines()[2:5]] == ["0", "1", "all"], shown
     server.stop()
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are(start, target):
+    server = start(APP, config=target.config)
+    there = {sample.name for family in parse_openmetrics(target.get()) for sample in family.samples}
+    dashboard = (Path(__file__).resolve().parents[2] / "examples" / "monitoring" / "grafana.json").read_text()
+    page = (Path(__file__).resolve().parents[2] / "docs" / "deployment.md").read_text()
+    asked = set(re.findall(r"\bgasgi_\w+", " ".join(re.findall(r'"expr": "(.*)"', dashboard))))
+    assert asked
+    assert asked <= there
+    told = set(re.findall(r"`(gasgi_\w+)", page.partition("| metric | |")[2].partition("Counters go on")[0]))
+    settings = {"gasgi_metrics_buckets", "gasgi_limit_concurrency"}
+    assert {name for name in told - settings if not {name, name + "_count"} & there} == set()
+    server.stop()

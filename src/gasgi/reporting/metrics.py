@@ -122,9 +122,7 @@ class Collector:
             requests.add_metric([name], sum(_one(slot, STATUSES + place) for slot in slots))
         yield requests
         yield self._durations(slots, HistogramMetricFamily)
-        refusals = CounterMetricFamily(
-            PREFIX + "refusals", "Requests that the server refused itself.", labels=["status"]
-        )
+        refusals = CounterMetricFamily(PREFIX + "refusals", "Requests that the server refused.", labels=["status"])
         for place, name in enumerate([*map(str, REFUSED_STATUSES), "other"]):
             refusals.add_metric([name], sum(_one(slot, REFUSED + place) for slot in slots))
         yield refusals
