@@ -139,7 +139,7 @@ def test_gives_connections_back_to_siblings_that_have_far_less(it: Siblings) -> 
     it.hold(100, 100, 100)
     assert it.sharing.to_close(150, it.now) == 0  # more, and not far more
     it.hold(0, 0, 0)
-    assert it.sharing.to_close(400, it.now) == 1 + 273 // 10  # 100 are its share, 125 and two it may keep
+    assert it.sharing.to_close(400, it.now) == 1 + 273 // 5  # 100 are its share, 125 and two it may keep
 
 
 def test_gives_back_until_it_holds_little_more_than_its_share(it: Siblings) -> None:
@@ -151,6 +151,15 @@ def test_gives_back_until_it_holds_little_more_than_its_share(it: Siblings) -> N
     assert it.sharing.to_close(115, it.now) == 0
     it.hold(90, 90, 90)
     assert it.sharing.to_close(130, it.now) == 0
+
+
+def test_gives_back_to_a_sibling_that_was_deaf_when_somebody_came_last(it: Siblings) -> None:
+    it.pass_time(0.001)
+    assert it.room(50) == 0
+    it.pass_time(PATIENCE_S, looking=())
+    assert it.room(50) == 1
+    assert it.room(51) == PLENTY
+    assert it.sharing.to_close(51, it.now) > 0
 
 
 def test_a_worker_alone_gives_nothing_back(it: Siblings) -> None:

@@ -27,7 +27,7 @@ cdef class Sharing:
     cdef _be_patient(self, long long now_us)
     @cython.locals(siblings=Py_ssize_t, connections="long long", accepted="long long", place=Py_ssize_t, at=Py_ssize_t,
                    numbers="long long[::1]")
-    cdef _look_at_siblings(self, long long now_us)
+    cdef _look_at_siblings(self, long long now_us, bint counts_deaf)
     cdef bint _is_deaf(self, Py_ssize_t place, long long looked_at) except -1
     @cython.locals(place=Py_ssize_t, at=Py_ssize_t)
     cdef _note_deaf(self)

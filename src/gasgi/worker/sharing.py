@@ -26,7 +26,7 @@ SLACK_SHARE = 0.25
 # So much above the mean of all is far above.
 FAR = 8.0
 FAR_SHARE = 1.5
-CLOSED_SHARE = 10  # of what is too much, one in so many is closed in a second
+CLOSED_SHARE = 5  # of what is too much, one in so many is closed in a second
 # A sibling that has not looked for so long while connections waited counts as deaf until it looks again.
 PATIENCE_US = 3_000
 # Siblings that take one a millisecond meanwhile do well enough to be left to it.
@@ -60,7 +60,7 @@ class Sharing:
         now_us = int(now * MICROSECONDS)
         self._slot.look(now)
         self._slot.hold(held)
-        self._look_at_siblings(now_us)
+        self._look_at_siblings(now_us, False)
         if not self._siblings:
             self._patient_since = 0
             return PLENTY
@@ -96,13 +96,16 @@ class Sharing:
         Only of a worker that holds far more than its share, as one does whose siblings have just been replaced, until
         it holds a little more.
         """
-        self._look_at_siblings(int(now * MICROSECONDS))
+        # Who was deaf when somebody came last may hear again: without a new connection nobody has a reason to look.
+        self._look_at_siblings(int(now * MICROSECONDS), True)
+        if not self._siblings:
+            return 0
         # Of all, its own too: what it gives away raises the mean of the others.
         mean = (self._mean * self._siblings + held) / (self._siblings + 1)
         if held > mean * FAR_SHARE + FAR:
             self._is_spreading = True
         excess = int(held - mean * (1.0 + SLACK_SHARE) - SLACK)
-        if excess <= 0 or not self._siblings:
+        if excess <= 0:
             self._is_spreading = False
         return 1 + excess // CLOSED_SHARE if self._is_spreading else 0
 
@@ -110,7 +113,7 @@ class Sharing:
         self._patient_since = now_us
         self._accepted_then = self._accepted
 
-    def _look_at_siblings(self, now_us: int) -> None:
+    def _look_at_siblings(self, now_us: int, counts_deaf: bool) -> None:
         numbers = self._numbers
         siblings = 0
         connections = 0
@@ -119,7 +122,7 @@ class Sharing:
             at = place * SLOT_NUMBERS
             if place == self._own or not numbers[at + IS_ACCEPTING] or now_us - numbers[at + BEAT] > STALE_US:
                 continue
-            if self._deaf and self._is_deaf(place, numbers[at + LOOK]):
+            if self._deaf and not counts_deaf and self._is_deaf(place, numbers[at + LOOK]):
                 continue
             siblings += 1
             connections += numbers[at + CONNECTIONS]
