@@ -205,3 +205,23 @@ def test_a_task_that_has_not_begun_is_at_its_first_line(run) -> None:
 
     (place,) = run(begin())
     assert place.function == "sleep"
+
+
+def test_asks_no_object_of_the_application_for_anything(run) -> None:
+    class Lazy:
+        """As proxies and lazy objects are."""
+
+        def __getattribute__(self, name: str) -> Any:
+            raise RuntimeError(f"asked for {name}")
+
+        def __len__(self) -> int:
+            raise RuntimeError("asked for its length")
+
+    code = compile("async def library(lazy, queue):\n    await queue.get()\n", "/x/site-packages/lib.py", "exec")
+    names: dict[str, Any] = {}
+    exec(code, names)
+
+    async def through_a_library(scene: Scene) -> None:
+        await names["library"](Lazy(), scene.queue)
+
+    assert [place.function for place in run(where(through_a_library))] == ["through_a_library", "library", "get"]

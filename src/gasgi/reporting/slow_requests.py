@@ -108,7 +108,7 @@ class SlowRequests:
             self.limit_s * 1000,
             self._parts(timing, now),
             place,
-            quote(describe_place(find_places(task))) if task is not None else "the loop's queue",
+            _where(task),
             self._and_more(),
         )
         return True
@@ -140,6 +140,16 @@ class SlowRequests:
     def _and_more(self) -> str:
         left_out, self._left_out = self._left_out, 0
         return f" (and {left_out} lines like this left out)" if left_out else ""
+
+
+def _where(task: Any) -> str:
+    if task is None:
+        return "the loop's queue"
+    try:
+        return quote(describe_place(find_places(task)))
+    except Exception as exc:
+        # It looks into code that it does not know; the request must not suffer for it.
+        return f"a place that cannot be seen ({type(exc).__name__})"
 
 
 def _name(head: RequestHead | None) -> str:

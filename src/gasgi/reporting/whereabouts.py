@@ -6,6 +6,7 @@ futures are known by what they have.
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import sys
@@ -13,7 +14,7 @@ import sysconfig
 import threading
 import traceback
 from collections.abc import Iterable, Iterator
-from types import FrameType
+from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 __all__ = ["Place", "describe_place", "find_places"]
@@ -99,7 +100,7 @@ class _Search:
                 break  # what the application keeps in its variables it need not wait for
             values = list(frame.f_locals.values())
             for value in values:
-                if isinstance(value, threading.Thread) and (places := _places_of_thread(value.ident)):
+                if issubclass(type(value), threading.Thread) and (places := _places_of_thread(value.ident)):
                     return places
             tasks = [task for value in values for task in _tasks_in(value)]
             if tasks:
@@ -148,32 +149,27 @@ def _place(frame: FrameType) -> Place:
     return Place(frame.f_code.co_filename, frame.f_lineno or frame.f_code.co_firstlineno, frame.f_code.co_name)
 
 
+# Of what stands in variables only the type is asked: an object of the application's may do anything when it is asked
+# for an attribute, as proxies and lazy objects do.
+
+
 def _is_waiting_task(value: Any) -> bool:
-    return hasattr(value, "get_coro") and hasattr(value, "done") and not value.done()
+    return hasattr(type(value), "get_coro") and not value.done()
 
 
 def _tasks_in(value: Any) -> list[Any]:
     """Return the tasks that ``value`` is or holds: a collection of them, or a group."""
     if _is_waiting_task(value):
         return [value]
-    kind = type(value).__name__
-    members = getattr(value, "_tasks", None) if kind == "TaskGroup" else value
-    if isinstance(members, (set, list, tuple, frozenset)) and len(members) <= MOST_TASKS:
+    members: Any = getattr(value, "_tasks", None) if type(value).__name__ == "TaskGroup" else value
+    if type(members) in (set, list, tuple) and len(members) <= MOST_TASKS:
         return [task for task in tuple(members) if _is_waiting_task(task)]
     return []
 
 
 def _places_of_function(functions: Iterable[Any]) -> list[Place]:
     """Return where a thread is that runs one of ``functions``, which a pool was given."""
-    codes = set()
-    for function in functions:
-        inner = function
-        for _ in range(5):
-            inner = _unwrap(inner)
-            code = getattr(inner, "__code__", None)
-            if code is not None:
-                codes.add(code)
-                break
+    codes = {code for function in functions if (code := _code_of(function)) is not None}
     if not codes:
         return []
     for ident, frame in sys._current_frames().items():
@@ -182,15 +178,21 @@ def _places_of_function(functions: Iterable[Any]) -> list[Place]:
     return []
 
 
-def _unwrap(function: Any) -> Any:
-    """Look into a partial, also of ``context.run``, whose first argument is what runs."""
-    inner = getattr(function, "func", None)
-    if inner is None:
-        return getattr(function, "__func__", function)
-    args = getattr(function, "args", ())
-    if getattr(inner, "__code__", None) is None and args and callable(args[0]):
-        return args[0]
-    return inner
+def _code_of(function: Any) -> CodeType | None:
+    """Look through partials, also of ``context.run``, whose first argument is what runs."""
+    for _ in range(5):
+        kind = type(function)
+        if kind is FunctionType:
+            code: CodeType = function.__code__
+            return code
+        if kind is MethodType:
+            function = function.__func__
+        elif kind is functools.partial:
+            is_builtin = type(function.func) is BuiltinFunctionType and function.args
+            function = function.args[0] if is_builtin else function.func
+        else:
+            break
+    return None
 
 
 def _places_of_thread(ident: int | None) -> list[Place]:
