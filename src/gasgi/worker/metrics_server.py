@@ -29,7 +29,8 @@ TIMEOUT_S = 5.0
 def bind_metrics(text: str, umask: int, is_upgrade: bool) -> socket.socket:
     """Return a listening socket for an address of the settings; raise SettingError.
 
-    Called in the master. ``is_upgrade``: another master (SIGUSR2) listens at the same address and is to be left soon.
+    Called in the master. ``is_upgrade``: others who are to leave soon may listen at the same address, another master
+    (SIGUSR2) or workers from before a reload.
     """
     address = read_address(text)
     is_unix = isinstance(address, str)

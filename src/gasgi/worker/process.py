@@ -28,23 +28,19 @@ from gasgi.asgi.tls_info import TlsInfo
 from gasgi.errors import SettingError
 from gasgi.gunicorn_rules import check_gunicorn_settings
 from gasgi.proxy.policy import ProxyPolicy
-from gasgi.reporting.meter import Meter
-from gasgi.reporting.metrics import accept_queues, check_metrics
+from gasgi.reporting.metrics import check_metrics
 from gasgi.reporting.observer import make_observer
-from gasgi.reporting.scoreboard import Scoreboard, Slot
 from gasgi.reporting.slow_requests import SlowRequests
 from gasgi.reporting.statsd import guard_statsd, make_gauges
 from gasgi.serving.runtime import Runtime
-from gasgi.settings import Settings, find_config_module, read_buckets
+from gasgi.settings import Settings, find_config_module
 from gasgi.worker import loops as loops
 from gasgi.worker.build_info import one_line
 from gasgi.worker.collector import freeze_collector, raise_collector_threshold
 from gasgi.worker.health import Health
 from gasgi.worker.malloc import keep_freed_memory
-from gasgi.worker.metrics_server import MetricsServer
 from gasgi.worker.server import Server
 from gasgi.worker.shared import Shared
-from gasgi.worker.sharing import Sharing
 from gasgi.worker.thread_stacks import ThreadStacks, format_stacks
 
 __all__ = ["Worker"]
@@ -102,19 +98,13 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         except SettingError as exc:
             # This is the master, which would die of it when a reload (SIGHUP) brought the mistake.
             self._refusal = exc
-        self._board: Scoreboard | None = None
-        self._slot: Slot | None = None
         if self._refusal is None:
             try:
-                self._board = Shared.board(self.settings)
-                self._metrics_socket = Shared.metrics_socket(self.settings, self.cfg.umask)
+                self._shared = Shared(self, self.settings, self.cfg.umask)
             except SettingError as exc:
                 self._refusal = exc
-        if self._board is not None:
-            self._slot = self._board.reserve(self)
         self._should_hurry = False
         self._is_reloading = False
-        self._metrics: MetricsServer | None = None
         self._end_at = 0.0  # loop time at which the process has to be gone; 0: nobody has asked
 
     def init_process(self) -> None:
@@ -132,8 +122,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
         raise_collector_threshold(self.settings)
         self.loop = loops.new_loop(self.settings.asgi_loop)
-        if self._slot is not None:
-            self._slot.claim(os.getpid(), self.loop.time())
+        self._shared.claim(self.loop.time())
         asyncio.set_event_loop(self.loop)
         loops.log_loop_errors(self.loop, self.log)
         # Like the key, what it reads may be readable by root alone.
@@ -258,8 +247,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             code = self.loop.run_until_complete(self._serve())
         finally:
             self._close_loop()
-        if self._slot is not None:
-            self._slot.release()
+        self._shared.release()
         self._exit_in_time(code)
         if code:
             sys.exit(code)
@@ -298,8 +286,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         if lifespan is not None:
             await lifespan.shutdown(max(self._end_at - self.loop.time(), SHUTDOWN_S[0]))
         self._health.stop()
-        if self._metrics is not None:
-            self._metrics.stop()
+        self._shared.stop_metrics()
         server.stop_clock()
         self._beat_timer.cancel()
         return 0
@@ -315,9 +302,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         observer = make_observer(self, self.cfg, self.log, self.settings.access_log_json)
         runtime = Runtime(self.loop, self.asgi, self.settings, self.log, observer)
         runtime.proxy = ProxyPolicy(self.settings)
-        runtime.slot = self._slot
-        if self._slot is not None and self._metrics_socket is not None:
-            runtime.meter = Meter(self._slot, read_buckets(self.settings.metrics_buckets))
+        runtime.slot = self._shared.slot(is_alone=self.cfg.reuse_port)
+        runtime.meter = self._shared.meter()
         if self.settings.slow_request_ms:
             runtime.slow = SlowRequests(self.settings.slow_request_ms / 1000, self.log)
         runtime.on_quota = self._on_quota
@@ -338,7 +324,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         listeners = [listener.sock for listener in self.sockets]
         connect = loops.connector(self.loop, self._ssl_context is not None)
         # With reuse_port each worker has a queue of its own.
-        sharing = Sharing(self._slot) if self._slot is not None and not self.cfg.reuse_port else None
+        sharing = self._shared.sharing(is_alone=self.cfg.reuse_port)
         return Server(runtime, listeners, connect, self._ssl_context, self._on_tick, sharing)
 
     def _start_serving(self, runtime: Runtime, server: Server) -> None:
@@ -347,21 +333,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self.log.info("%s", self._boot_line)
         self._stacks.follow()  # the application's startup may have set up logging, too
         self._health.start()
-        self._start_metrics()
+        self._shared.start_metrics([] if self.cfg.reuse_port else [listener.sock for listener in self.sockets])
         server.start_accepting()
-
-    def _start_metrics(self) -> None:
-        if self._board is None or self._metrics_socket is None:
-            return
-        # With reuse_port this worker's queue says nothing of the others'.
-        listeners = [] if self.cfg.reuse_port else [listener.sock for listener in self.sockets]
-        self._metrics = MetricsServer(
-            self._metrics_socket,
-            self._board,
-            read_buckets(self.settings.metrics_buckets),
-            lambda: accept_queues(listeners),
-        )
-        self._metrics.start()
 
     async def _start_lifespan(self, runtime: Runtime) -> Lifespan | None:
         """Run the app's startup, however long it takes; a signal to stop ends it."""
@@ -391,8 +364,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _on_tick(self) -> None:
         self._health.tick()
-        if self._slot is not None:
-            self._slot.beat(self.loop.time())
+        self._shared.beat(self.loop.time())
         if self.ppid != os.getppid() and not self._stop.is_set():
             self.log.info("Parent changed, shutting down: %s", self)
             self._on_term()

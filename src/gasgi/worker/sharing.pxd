@@ -3,7 +3,7 @@ cimport cython
 from gasgi.reporting.scoreboard cimport Slot
 
 cdef double SLACK, SLACK_SHARE, FAR, FAR_SHARE, MICROSECONDS
-cdef long long PATIENCE_US, STALE_US, TAKEN_MEANWHILE
+cdef long long PATIENCE_US, PACE_US, STALE_US, TAKEN_MEANWHILE
 cdef Py_ssize_t PLENTY, MOST_BURST, SLOT_NUMBERS, BEAT, LOOK, IS_ACCEPTING, CONNECTIONS, ACCEPTED
 
 @cython.final
@@ -13,7 +13,9 @@ cdef class Sharing:
     cdef Py_ssize_t _own
 
     cdef Py_ssize_t _siblings
+    cdef Py_ssize_t _hearing
     cdef double _mean
+    cdef double _mean_hearing
     cdef long long _accepted
 
     cdef bint _is_spreading
@@ -21,13 +23,20 @@ cdef class Sharing:
     cdef long long _patient_since
     cdef long long _accepted_then
     cdef Py_ssize_t _burst
+    cdef long long _burst_at
 
-    @cython.locals(now_us="long long", slack=double, room=Py_ssize_t, burst=Py_ssize_t)
+    @cython.locals(now_us="long long", room=Py_ssize_t)
     cpdef Py_ssize_t room(self, Py_ssize_t held, double now) except -1
+    cpdef rest(self)
+    @cython.locals(slack=double)
+    cdef Py_ssize_t _share(self, double mean) except -1
+    @cython.locals(burst=Py_ssize_t)
+    cdef Py_ssize_t _take_instead(self, Py_ssize_t most, long long now_us) except -1
     cdef _be_patient(self, long long now_us)
-    @cython.locals(siblings=Py_ssize_t, connections="long long", accepted="long long", place=Py_ssize_t, at=Py_ssize_t,
+    @cython.locals(siblings=Py_ssize_t, hearing=Py_ssize_t, connections="long long", of_hearing="long long",
+                   accepted="long long", place=Py_ssize_t, at=Py_ssize_t,
                    numbers="long long[::1]")
-    cdef _look_at_siblings(self, long long now_us, bint counts_deaf)
+    cdef _look_at_siblings(self, long long now_us)
     cdef bint _is_deaf(self, Py_ssize_t place, long long looked_at) except -1
     @cython.locals(place=Py_ssize_t, at=Py_ssize_t)
     cdef _note_deaf(self)

@@ -31,6 +31,7 @@ CLOSED_SHARE = 5  # of what is too much, one in so many is closed in a second
 PATIENCE_US = 3_000
 # Siblings that take one a millisecond meanwhile do well enough to be left to it.
 TAKEN_MEANWHILE = 3
+PACE_US = 900  # between two times that it takes what deaf siblings have not come for
 PLENTY = 1_000_000
 MOST_BURST = 1024
 
@@ -45,7 +46,9 @@ class Sharing:
 
         # Of the siblings at the last look
         self._siblings = 0
+        self._hearing = 0  # those of them that are not deaf
         self._mean = 0.0
+        self._mean_hearing = 0.0
         self._accepted = 0
 
         self._is_spreading = False  # holds far more than its share, or did a moment ago
@@ -54,22 +57,25 @@ class Sharing:
         self._patient_since = 0
         self._accepted_then = 0
         self._burst = 1  # how many are taken when patience ends
+        self._burst_at = 0  # µs
 
     def room(self, held: int, now: float) -> int:
         """Return how many connections above those ``held`` may be taken now (loop time, seconds); 0: step back."""
         now_us = int(now * MICROSECONDS)
         self._slot.look(now)
         self._slot.hold(held)
-        self._look_at_siblings(now_us, False)
+        self._look_at_siblings(now_us)
         if not self._siblings:
             self._patient_since = 0
             return PLENTY
-        slack = self._mean * SLACK_SHARE
-        room = int(self._mean + (slack if slack > SLACK else SLACK)) - held
+        room = self._share(self._mean) - held
         if room > 0:
-            self._patient_since = 0
-            self._burst = 1
+            self.rest()
             return room
+        if self._siblings > self._hearing:
+            room = self._share(self._mean_hearing) - held if self._hearing else PLENTY
+            if room > 0:
+                return self._take_instead(room, now_us)
         if not self._patient_since:
             self._be_patient(now_us)
             return 0
@@ -78,12 +84,7 @@ class Sharing:
         is_waiting_in_vain = self._accepted - self._accepted_then < TAKEN_MEANWHILE
         self._note_deaf()
         self._be_patient(now_us)
-        if not is_waiting_in_vain:
-            return 0
-        burst = self._burst
-        if burst < MOST_BURST:
-            self._burst = burst * 2
-        return burst
+        return self._take_instead(PLENTY, now_us) if is_waiting_in_vain else 0
 
     def rest(self) -> None:
         """Nobody waits any more: patience begins anew with the next who does."""
@@ -96,8 +97,8 @@ class Sharing:
         Only of a worker that holds far more than its share, as one does whose siblings have just been replaced, until
         it holds a little more.
         """
-        # Who was deaf when somebody came last may hear again: without a new connection nobody has a reason to look.
-        self._look_at_siblings(int(now * MICROSECONDS), True)
+        # The deaf count: without a new connection nobody has a reason to look, and they may hear again.
+        self._look_at_siblings(int(now * MICROSECONDS))
         if not self._siblings:
             return 0
         # Of all, its own too: what it gives away raises the mean of the others.
@@ -109,27 +110,47 @@ class Sharing:
             self._is_spreading = False
         return 1 + excess // CLOSED_SHARE if self._is_spreading else 0
 
+    def _share(self, mean: float) -> int:
+        slack = mean * SLACK_SHARE
+        return int(mean + (slack if slack > SLACK else SLACK))
+
+    def _take_instead(self, most: int, now_us: int) -> int:
+        """Take what siblings have not come for: one, and twice as many each time, for they may come yet."""
+        if now_us - self._burst_at < PACE_US:
+            return 0
+        self._burst_at = now_us
+        burst = self._burst
+        if burst < MOST_BURST:
+            self._burst = burst * 2
+        return burst if burst < most else most
+
     def _be_patient(self, now_us: int) -> None:
         self._patient_since = now_us
         self._accepted_then = self._accepted
 
-    def _look_at_siblings(self, now_us: int, counts_deaf: bool) -> None:
+    def _look_at_siblings(self, now_us: int) -> None:
         numbers = self._numbers
         siblings = 0
+        hearing = 0
         connections = 0
+        of_hearing = 0
         accepted = 0
         for place in range(1, numbers[0] + 1):
             at = place * SLOT_NUMBERS
             if place == self._own or not numbers[at + IS_ACCEPTING] or now_us - numbers[at + BEAT] > STALE_US:
                 continue
-            if self._deaf and not counts_deaf and self._is_deaf(place, numbers[at + LOOK]):
-                continue
             siblings += 1
             connections += numbers[at + CONNECTIONS]
+            if self._deaf and self._is_deaf(place, numbers[at + LOOK]):
+                continue
+            hearing += 1
+            of_hearing += numbers[at + CONNECTIONS]
             accepted += numbers[at + ACCEPTED]
         self._siblings = siblings
+        self._hearing = hearing
         self._accepted = accepted
         self._mean = connections / siblings if siblings else 0.0
+        self._mean_hearing = of_hearing / hearing if hearing else 0.0
 
     def _is_deaf(self, place: int, looked_at: int) -> bool:
         if place not in self._deaf:
