@@ -570,6 +570,9 @@ class FakeSharing:
     def rest(self) -> None:
         self.rested += 1
 
+    def note_look(self, now: float) -> None:
+        self.looked_at = now
+
     def to_close(self, held: int, now: float) -> int:
         return self.closes
 
@@ -593,6 +596,19 @@ def test_a_worker_above_its_share_steps_back_for_a_moment(bench, monkeypatch):
     it.settle()
     assert it.count == 1
     assert sharing.rested == 0
+
+
+def test_steps_back_once_for_all_listeners(bench):
+    it = bench()
+    shared(it, 0)
+    reader = it.loop.reader
+    it.arrive(FakeSocket())
+    assert reader is not None
+    reader[0](*reader[1:])  # another one's turn, which was due by then
+    it.server._pause_accepting()
+    it.loop.pass_time(1.0)
+    assert it.loop.reader is None
+    assert it.count == 0
 
 
 def test_patience_ends_with_the_queue(bench, monkeypatch):
@@ -634,6 +650,7 @@ def test_does_not_step_back_where_connections_are_short(bench):
     it.arrive(*(FakeSocket() for _ in range(2)))
     assert it.count == 3
     assert sharing.rooms == [0], "it asked"
+    assert sharing.looked_at == it.loop.now
     it.loop.pass_time(1.0)
     it.arrive(FakeSocket())
     assert it.loop.reader is None

@@ -213,6 +213,8 @@ class Server:
         return self._held() >= self._runtime.settings.worker_connections
 
     def _accept(self, listener: socket.socket) -> None:
+        if self._step_back_timer is not None:
+            return  # another listener of this turn had it step back
         runtime = self._runtime
         ended, self._ended_before = runtime.connections_ended - self._ended_before, runtime.connections_ended
         before, self._accepted_at = self._accepted_at, self._loop.time()
@@ -222,7 +224,9 @@ class Server:
         elif ended * HELD_PER_ENDED > len(runtime.connections):
             self._short_until = self._accepted_at + ENDED_FOR_S
         most = ACCEPT_BATCH + ended + len(runtime.connections) // CONNECTIONS_PER_ACCEPT
-        if self._sharing is not None and self._accepted_at >= self._short_until:
+        if self._sharing is not None and self._accepted_at < self._short_until:
+            self._sharing.note_look(self._accepted_at)
+        elif self._sharing is not None:
             most = min(most, max(ended, self._sharing.room(self._held(), self._accepted_at)))
             if not most:
                 self._step_back()

@@ -86,6 +86,10 @@ class Sharing:
         self._be_patient(now_us)
         return self._take_instead(PLENTY, now_us) if is_waiting_in_vain else 0
 
+    def note_look(self, now: float) -> None:
+        """Say that it looks, without asking."""
+        self._slot.look(now)
+
     def rest(self) -> None:
         """Nobody waits any more: patience begins anew with the next who does."""
         self._patient_since = 0
