@@ -38,7 +38,7 @@ def name_of(path: Path) -> str:
 # Rooms in one row stand side by side: neither imports the other.
 ROOMS = [re.findall(r"\w+", row[0].replace("`", "")) for row in table("| room | what is in it | rule |")]
 DESCRIBED = [name for row in table("| module | job |") for name in re.findall(r"`([^`]+)`", row[0])]
-FRONT = {"__init__", "__main__", "cli", "console"}
+FRONT = {"__init__", "__main__", "cli", "console", "top"}
 
 
 def room_of(module: str) -> str:

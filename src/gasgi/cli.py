@@ -16,7 +16,7 @@ from gunicorn import config
 from gunicorn.app.base import Application
 from gunicorn.app.wsgiapp import WSGIApplication
 
-from gasgi import __version__
+from gasgi import __version__, top
 from gasgi.console import reader_may_leave
 from gasgi.settings import OWN_SETTINGS, Setting, find_config_module, render_settings, whole_number
 
@@ -32,6 +32,9 @@ def main() -> None:
     with reader_may_leave():
         if sys.argv[1:] in (["-v"], ["--version"]):
             print(f"gasgi {__version__} on gunicorn {gunicorn.__version__}")
+            return
+        if sys.argv[1:2] == ["top"]:
+            top.main(sys.argv[2:])
             return
         register_settings()
         GasgiApplication(USAGE, prog="gasgi").run()

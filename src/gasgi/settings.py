@@ -12,6 +12,7 @@ supplies a default as ``WEB_CONCURRENCY`` does, then the default written here.
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -30,6 +31,8 @@ __all__ = [
     "check_gunicorn_settings",
     "describe_settings",
     "find_config_module",
+    "read_address",
+    "read_buckets",
     "render_settings",
     "show_value",
     "whole_number",
@@ -51,6 +54,7 @@ EXTENSIONS = (
 # Announced on demand: frameworks use them as soon as they are, and middleware that waits for http.response.body (which
 # compresses, caches or logs) then meets an event that it does not know.
 FILE_EXTENSIONS = ("http.response.pathsend", "http.response.zerocopysend")
+MOST_BUCKETS = 50
 FORWARDED_FIELDS = (
     "forwarded",
     "x-forwarded-for",
@@ -196,6 +200,15 @@ class Settings:
     slow_loop_ms: float = _own(
         0.0, "log the stack of what blocks the event loop for longer; 0 switches it off", low=0, high=DAY_S * 1000
     )
+    slow_request_ms: float = _own(
+        0.0, "log where the time went of a request that takes longer, and where one that still runs waits; 0: off",
+        low=0, high=DAY_S * 1000,
+    )  # fmt: skip
+    metrics_bind: str = _own("", "address at which Prometheus finds metrics, host:port or unix:path; empty: none")
+    metrics_buckets: tuple[str, ...] = _own(
+        ("0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10"),
+        "upper ends of the buckets of request durations, seconds",
+    )
     websocket_ping_interval_s: float = _deadline(20.0, "time between pings to a WebSocket client")
     websocket_ping_timeout_s: float = _deadline(20.0, "time a WebSocket client has to answer a ping")
     websocket_close_timeout_s: float = _own(
@@ -279,9 +292,36 @@ class Setting:
             raise ValueError("must be 2 or more, or 0: the end of the line counts")
         if self.field == "server_header" and not all(" " <= letter <= "~" for letter in value):
             raise ValueError("must be printable ASCII")
+        if self.field == "metrics_bind" and value:
+            read_address(value)
+        if self.field == "metrics_buckets":
+            read_buckets(value)
         if self.zero is not None and value == 0:
             return self.zero
         return value
+
+
+def read_address(text: str) -> str | tuple[str, int]:
+    """Return the path behind ``unix:``, or host and port; raise ValueError for anything else."""
+    if text.startswith("unix:") and len(text) > len("unix:"):
+        return text[len("unix:") :]
+    host, colon, port = text.rpartition(":")
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not colon or not host or not _is_whole_number(port) or not 0 < int(port) < 65536:
+        raise ValueError("must be host:port or unix:path")
+    return host, int(port)
+
+
+def read_buckets(texts: tuple[str, ...]) -> tuple[float, ...]:
+    """Return the upper ends as numbers; raise ValueError unless they go up from above 0 and are few enough."""
+    if not all(_is_number(text) for text in texts):
+        raise ValueError("must be a list of numbers in the digits 0 to 9")
+    bounds = tuple(float(text) for text in texts)
+    if not 0 < len(bounds) <= MOST_BUCKETS or bounds[0] <= 0 or not math.isfinite(bounds[-1]):
+        raise ValueError(f"must be 1 to {MOST_BUCKETS} numbers above 0")
+    if any(after <= before for before, after in itertools.pairwise(bounds)):
+        raise ValueError("must go up")
+    return bounds
 
 
 def _describe(spec: Any) -> Setting:

@@ -17,6 +17,9 @@ from gunicorn import config
 from gunicorn.app.base import Application
 
 from gasgi.gunicorn_rules import check_gunicorn_settings
+from gasgi.reporting.metrics import Collector
+from gasgi.reporting.scoreboard import Scoreboard
+from gasgi.reporting.slot_layout import SLOT_NUMBERS
 from gasgi.settings import SETTINGS, Settings
 from tests.support.programs import find_program
 
@@ -248,11 +251,16 @@ def test_units_are_ones_that_a_parser_takes():
             assert parser.sections(), f"{block.page}:{block.line}"
 
 
+def metric_names() -> set[str]:
+    families = Collector(Scoreboard(bytearray(2 * SLOT_NUMBERS * 8)), (1.0,), list).collect()
+    return {name for family in families for name in (family.name, family.name + "_total", family.name + "_bucket")}
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_settings_that_are_named_exist(path):
     text = path.read_text()
     named = set(re.findall(r"\b(gasgi_[a-z_]+[a-z])\b", text))
-    assert named <= OWN_NAMES
+    assert named <= OWN_NAMES | metric_names()
     variables = {name.lower() for name in re.findall(r"\b(GASGI_[A-Z_]+[A-Z])\b", text)}
     assert variables <= OWN_NAMES | {"gasgi_extensions", "gasgi_port", "gasgi_service_host"}
 

@@ -15,7 +15,8 @@ import pytest
 from gasgi.http1.connection import HttpConnection
 from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
-from gasgi.worker.server import ACCEPT_BATCH, CARE_BATCH, CONNECTIONS_PER_ACCEPT, Server
+from gasgi.worker import server as server_module
+from gasgi.worker.server import ACCEPT_BATCH, CARE_BATCH, CONNECTIONS_PER_ACCEPT, STEP_BACK_S, Server
 from tests.support.fakes import FakeTransport, RecordingLog
 
 
@@ -114,6 +115,7 @@ class Bench:
         self.log = RecordingLog()
         self.listener = FakeListener()
         self.ticks = 0
+        self.answers = False
         self.failure: BaseException | None = None
         self.transports: list[FakeTransport] = []
         self.runtime = Runtime(self.loop, self.app, Settings(**settings), self.log)  # type: ignore[arg-type]
@@ -121,6 +123,9 @@ class Bench:
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         await receive()
+        if self.answers:
+            await send({"type": "http.response.start", "status": 204})
+            await send({"type": "http.response.body"})
 
     def tick(self) -> None:
         self.ticks += 1
@@ -617,3 +622,134 @@ def test_a_connection_that_comes_up_while_draining_is_told(bench):
     it.loop.pass_time(4.0)
     assert it.transports[0].is_closing(), "it would have kept the worker for gasgi_first_byte_timeout_s"
     assert connection in it.runtime.connections
+
+
+class FakeSharing:
+    """Says how many may be taken: the next of ``rooms``, or as many as come."""
+
+    def __init__(self, *rooms: int) -> None:
+        self.rooms = list(rooms)
+        self.rested = 0
+        self.closes = 0
+
+    def room(self, held: int, now: float) -> int:
+        return self.rooms.pop(0) if self.rooms else 1000
+
+    def rest(self) -> None:
+        self.rested += 1
+
+    def note_look(self, now: float) -> None:
+        self.looked_at = now
+
+    def to_close(self, held: int, now: float) -> int:
+        return self.closes
+
+
+def shared(it: Bench, *rooms: int) -> FakeSharing:
+    sharing = FakeSharing(*rooms)
+    it.server._sharing = sharing  # type: ignore[assignment]
+    it.server.start_accepting()
+    return sharing
+
+
+def test_a_worker_above_its_share_steps_back_for_a_moment(bench, monkeypatch):
+    it = bench()
+    monkeypatch.setattr(server_module, "_does_anyone_wait", lambda listeners: True)
+    sharing = shared(it, 0)
+    it.arrive(FakeSocket())
+    assert it.count == 0
+    assert it.loop.reader is None
+    it.loop.pass_time(STEP_BACK_S)
+    it.loop.wake()
+    it.settle()
+    assert it.count == 1
+    assert sharing.rested == 0
+
+
+def test_steps_back_once_for_all_listeners(bench):
+    it = bench()
+    shared(it, 0)
+    reader = it.loop.reader
+    it.arrive(FakeSocket())
+    assert reader is not None
+    reader[0](*reader[1:])  # another one's turn, which was due by then
+    it.server._pause_accepting()
+    it.loop.pass_time(1.0)
+    assert it.loop.reader is None
+    assert it.count == 0
+
+
+def test_patience_ends_with_the_queue(bench, monkeypatch):
+    it = bench()
+    monkeypatch.setattr(server_module, "_does_anyone_wait", lambda listeners: False)
+    sharing = shared(it, 0)
+    it.arrive(FakeSocket())
+    it.loop.pass_time(STEP_BACK_S)
+    assert it.loop.reader is not None
+    assert sharing.rested == 1
+
+
+def test_takes_no_more_at_once_than_its_share_has_room_for(bench):
+    it = bench()
+    shared(it, 2)
+    it.runtime.connections.update(object() for _ in range(CONNECTIONS_PER_ACCEPT * 3))
+    before = it.count
+    it.arrive(*(FakeSocket() for _ in range(10)))
+    assert it.count - before == 2
+
+
+def test_replaces_what_has_ended_here_though_it_holds_its_share(bench):
+    it = bench()
+    shared(it, 1, 0)
+    it.arrive(FakeSocket())
+    it.runtime.connections.update(object() for _ in range(14))
+    for _ in range(3):
+        it.runtime.forget(object())
+    before = it.count
+    it.arrive(*(FakeSocket() for _ in range(10)))
+    assert it.count - before == 3
+
+
+def test_does_not_step_back_where_connections_are_short(bench):
+    it = bench()
+    sharing = shared(it, 1, 0)
+    it.arrive(FakeSocket())
+    it.runtime.forget(object())
+    it.arrive(*(FakeSocket() for _ in range(2)))
+    assert it.count == 3
+    assert sharing.rooms == [0], "it asked"
+    assert sharing.looked_at == it.loop.now
+    it.loop.pass_time(1.0)
+    it.arrive(FakeSocket())
+    assert it.loop.reader is None
+
+
+def test_a_stop_while_it_steps_back_takes_what_waits(bench):
+    it = bench()
+    shared(it, 0)
+    it.arrive(FakeSocket())
+    it.server.stop_accepting()
+    it.settle()
+    assert it.count == 1
+    it.loop.pass_time(1.0)
+    assert it.loop.reader is None, "accepting began anew after the stop"
+
+
+def test_a_worker_far_above_its_share_has_some_answers_be_the_last_of_their_connections(bench):
+    it = bench()
+    sharing = shared(it)
+    sharing.closes = 2
+    it.server.start_clock()
+    for _ in range(3):
+        it.arrive(FakeSocket())
+    request = b"GET / HTTP/1.1\r\nHost: test\r\n\r\n"
+    it.answers = True
+    for connection in tuple(it.runtime.connections):
+        connection.data_received(request)  # type: ignore[attr-defined]
+    it.settle()
+    said = [b"connection: close" in bytes(transport.written) for transport in it.transports]
+    assert sorted(said) == [False, True, True]
+    # Who takes their place is for the siblings.
+    sharing.rooms = [0]
+    it.arrive(FakeSocket())
+    assert it.loop.reader is None

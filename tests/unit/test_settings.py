@@ -327,3 +327,20 @@ def test_messages_name_settings_that_exist():
     sources = [path for path in Path(gasgi.__file__).parent.rglob("*.py*") if path.suffix in (".py", ".pyx")]
     text = "\n".join(path.read_text() for path in sources)
     assert set(re.findall(r"\bgasgi_[a-z_]*[a-z]\b", text)) - OWN_SETTINGS.keys() == set()
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:9100", "[::1]:9100", "unix:/run/metrics.sock", "localhost:1"])
+def test_takes_an_address_for_the_metrics(text):
+    assert Settings.load(Config(), None, {"GASGI_METRICS_BIND": text}).metrics_bind == text
+
+
+@pytest.mark.parametrize("text", ["9100", ":9100", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "unix:", "a:b"])
+def test_refuses_what_is_no_address_for_the_metrics(text):
+    with pytest.raises(SettingError, match="must be host:port or unix:path"):
+        Settings.load(Config(), None, {"GASGI_METRICS_BIND": text})
+
+
+@pytest.mark.parametrize("text", ["", "0,1", "1,1", "2,1", "a", "1,inf", ",".join(map(str, range(1, 52)))])
+def test_refuses_buckets_that_do_not_go_up_from_above_0(text):
+    with pytest.raises(SettingError, match="must"):
+        Settings.load(Config(), None, {"GASGI_METRICS_BUCKETS": text})

@@ -1,4 +1,5 @@
 from gasgi._parser cimport RequestHead as ParsedHead
+from gasgi.reporting.timing cimport Timing
 from gasgi.serving.runtime cimport Runtime
 
 cdef int READY, RUNNING, CANCELLED, DROPPED, ENDED
@@ -13,6 +14,7 @@ cdef class AppTask:
     cdef public bint has_failed
     cdef public bint is_websocket
     cdef bint _has_dropped_send
+    cdef public Timing timing
 
     cdef _prepare(self, Runtime runtime, dict scope, ParsedHead head)
     cpdef disconnect(self)
@@ -23,6 +25,7 @@ cdef class AppTask:
     cpdef cancel(self)
     cpdef sweep(self)
     cpdef bint is_running(self) except -1
+    cpdef running_task(self)
     cpdef bint was_cancelled(self) except -1
     cpdef str describe(self)
     cdef _log_cancellation(self)

@@ -12,6 +12,7 @@ from gasgi._accel import RequestHead
 from gasgi.app_errors import comes_from_departure, describe_exception, log_exception
 from gasgi.errors import ClientDisconnected
 from gasgi.quoting import quote
+from gasgi.reporting.timing import Timing
 from gasgi.serving.runtime import Runtime
 
 __all__ = ["AppTask"]
@@ -41,6 +42,7 @@ class AppTask:
         self.has_failed = False  # with an exception of its own
         self.is_websocket = False
         self._has_dropped_send = False  # one that failed
+        self.timing: Timing | None = None  # None: nobody asked
 
     # What a conversation makes of it
 
@@ -113,6 +115,10 @@ class AppTask:
         """Whether the app has not ended."""
         return self._app_state != ENDED
 
+    def running_task(self) -> asyncio.Task[None] | None:
+        """Return the task that runs the app, None when it has ended."""
+        return self._task
+
     def was_cancelled(self) -> bool:
         """Whether the server has cancelled it."""
         return self._app_state == CANCELLED or self._app_state == DROPPED
@@ -137,6 +143,8 @@ class AppTask:
             if self._app_state == DROPPED:
                 return
             self._app_state = RUNNING
+            if self.timing is not None:
+                self.timing.start()
             await self._runtime.app(self._scope, self.receive, self.send)  # type: ignore[arg-type]
             self.app_returned()
         except asyncio.CancelledError:

@@ -122,12 +122,16 @@ class HttpExchange(AppTask):
             message = self._next_message()
             if message is not None:
                 return message
+            # Behind the whole body it waits for the client to leave, which is no wait for the client's body.
+            timing = None if self._is_body_ended else self.timing
             if not self._is_body_ended:
                 self._stream.body_taken(0)
             waiter = self._runtime.loop.create_future()
             if self._waiters is None:
                 self._waiters = []
             self._waiters.append(waiter)
+            if timing is not None:
+                timing.begin_body_wait()
             try:
                 await waiter
             except BaseException:
@@ -135,6 +139,9 @@ class HttpExchange(AppTask):
                 if self._waiters is not None and waiter in self._waiters:
                     self._waiters.remove(waiter)
                 raise
+            finally:
+                if timing is not None:
+                    timing.end_body_wait()
 
     def send(self, message: dict[str, Any]) -> Awaitable[None]:
         """ASGI send. The message takes effect now; what is wrong with it is raised where the result is awaited.

@@ -56,6 +56,7 @@ class HttpConnection(ResponseOwner):
         self._deadlines = Deadlines(runtime)
         self._body = RequestBody(runtime, self._inbox, self._deadlines)
         self._response = Response(runtime, self, self._body, self._outbox, self._gate)
+        self._gate.timing = self._response.timing
 
         # What it does
         self._phase = IDLE
@@ -80,6 +81,8 @@ class HttpConnection(ResponseOwner):
         self._deadlines.set_read(runtime.settings.first_byte_timeout_s)
 
     def data_received(self, data: bytes) -> None:
+        if self._runtime.meter is not None:
+            self._runtime.meter.count_received(len(data))
         if self._inbox.body is not None:
             if self._inbox.is_behind:
                 self._inbox.hold(data)
@@ -159,6 +162,8 @@ class HttpConnection(ResponseOwner):
         exchange = self._exchange
         if exchange is None:
             return
+        if self._response.timing is not None:
+            self._response.timing.look(self._response.request, exchange.running_task())
         if self._runtime.ends_streams and self._phase == REQUEST:
             self._departing().end_stream(exchange)
         if deadlines.is_grace_over(now):
@@ -237,6 +242,8 @@ class HttpConnection(ResponseOwner):
         self._deadlines.read_at = 0.0
         self._inbox.hold(data)
         self._runtime.turns.wait(self)
+        if self._response.timing is not None:
+            self._response.timing.hold()
 
     def _begin(self, head: RequestHead) -> None:
         """Hand a request to the app; the bytes behind its head are in the inbox."""
@@ -255,6 +262,7 @@ class HttpConnection(ResponseOwner):
                 return
             exchange = HttpExchange(runtime, response, scope, head)
             self._exchange = exchange
+            exchange.timing = response.timing
             if head.is_chunked or head.content_length > 0:
                 self._body.begin(head, exchange)
                 if self._inbox.is_behind:
@@ -419,6 +427,8 @@ class HttpConnection(ResponseOwner):
         """Answer a request that is not served and end the connection; the app sees the end of its body, if it runs."""
         self._runtime.log.info("Refused a request from %s: %s", self._peer, exc)
         self._must_linger = True
+        if self._runtime.meter is not None:
+            self._runtime.meter.count_refused(exc.status)
         exchange = self._exchange
         response = self._response
         if exchange is not None:

@@ -4,6 +4,7 @@ from gasgi._parser cimport RequestHead as ParsedHead
 from gasgi.asgi.stream cimport HttpStream
 from gasgi.http1.request_body cimport RequestBody
 from gasgi.reporting.record cimport Record
+from gasgi.reporting.timing cimport Timing
 from gasgi.serving.flow cimport WriteGate
 from gasgi.serving.outbox cimport Outbox
 from gasgi.serving.runtime cimport Runtime
@@ -38,6 +39,7 @@ cdef class Response(HttpStream):
 
     cdef public Record record
     cdef object _fields
+    cdef public Timing timing
 
     cpdef begin(self, ParsedHead request)
     cpdef reset(self)

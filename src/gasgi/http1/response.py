@@ -16,6 +16,7 @@ from gasgi.http1.file_response import FileResponse
 from gasgi.http1.phases import CHUNKED, LENGTH, NO_BODY, UNDECIDED, UNTIL_CLOSE
 from gasgi.http1.request_body import RequestBody
 from gasgi.reporting.record import Record
+from gasgi.reporting.timing import Timing
 from gasgi.serving.flow import WriteGate
 from gasgi.serving.outbox import Outbox
 from gasgi.serving.runtime import Runtime
@@ -71,11 +72,14 @@ class Response(HttpStream):
         # For the observer
         self.record = None if runtime.observer is None else Record(runtime.observer)
         self._fields: list[tuple[bytes, bytes]] | None = None
+        self.timing = None if runtime.slow is None and runtime.meter is None else Timing(runtime.slow, runtime.meter)
 
     def begin(self, request: RequestHead) -> None:
         """Answer ``request`` next."""
         self.request = request
         self.keep_alive = request.keep_alive and self._runtime.keep_alive_s > 0
+        if self.timing is not None and request.upgrade != b"websocket":
+            self.timing.begin()
 
     def reset(self) -> None:
         """Forget the request and the answer to it."""
@@ -247,6 +251,9 @@ class Response(HttpStream):
         else:
             self.framing = CHUNKED
             lines = b"transfer-encoding: chunked\r\n"
+        if self.keep_alive and self._runtime.closes_due > 0:
+            self._runtime.closes_due -= 1
+            self.keep_alive = False
         # Apps that stream may still read the rest of the body, so only an answer that is whole decides.
         if not self.keep_alive or self._runtime.is_draining or (not more and self._body.leaves_much()):
             self.keep_alive = False
@@ -329,6 +336,8 @@ class Response(HttpStream):
         if self.record is not None:
             fields, self._fields = self._fields, None
             self.record.end(status, fields, self.sent_bytes)
+        if self.timing is not None:
+            self.timing.end(self.request, status, self.sent_bytes)
 
 
 def _encode_trailers(headers: Iterable[Iterable[bytes]]) -> bytes:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from gasgi.errors import ClientDisconnected
+from gasgi.reporting.timing import Timing
 
 __all__ = ["WriteGate", "resume_reading"]
 
@@ -35,6 +36,7 @@ class WriteGate:
         self._waiters: list[asyncio.Future[None]] | None = None
         self.is_open = True
         self.is_lost = False
+        self.timing: Timing | None = None  # None: nobody asked
 
     def pause(self) -> None:
         """Shut the gate: the transport is above its high-water mark."""
@@ -70,6 +72,8 @@ class WriteGate:
             if self._waiters is None:
                 self._waiters = []
             self._waiters.append(waiter)
+            if self.timing is not None:
+                self.timing.begin_client_wait()
             try:
                 await waiter
             except BaseException:
@@ -77,6 +81,9 @@ class WriteGate:
                 if self._waiters is not None and waiter in self._waiters:
                     self._waiters.remove(waiter)
                 raise
+            finally:
+                if self.timing is not None:
+                    self.timing.end_client_wait()
         self.check()
 
     async def next_turn(self) -> None:

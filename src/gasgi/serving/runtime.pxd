@@ -1,4 +1,7 @@
 from gasgi.proxy.policy cimport ProxyPolicy
+from gasgi.reporting.meter cimport Meter
+from gasgi.reporting.scoreboard cimport Slot
+from gasgi.reporting.slow_requests cimport SlowRequests
 from gasgi.serving.quiet_heads cimport QuietHeads
 from gasgi.serving.turns cimport Turns
 
@@ -19,6 +22,10 @@ cdef class Runtime:
     cdef public double keep_alive_s
     cdef public Py_ssize_t limit_concurrency
     cdef public dict state
+    cdef public Slot slot
+    cdef public SlowRequests slow
+    cdef public Meter meter
+    cdef public Py_ssize_t closes_due
     cdef public double now
     cdef public bytes server_field
     cdef public bytes date_field

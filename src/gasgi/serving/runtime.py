@@ -9,12 +9,15 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gasgi._accel import HeadLimits
+from gasgi.reporting.scoreboard import Slot
 from gasgi.serving.quiet_heads import QuietHeads
 from gasgi.serving.turns import Turns
 
 if TYPE_CHECKING:
     from gasgi.proxy.policy import ProxyPolicy
+    from gasgi.reporting.meter import Meter
     from gasgi.reporting.observer import Observer
+    from gasgi.reporting.slow_requests import SlowRequests
     from gasgi.settings import Settings
     from gasgi.types import ASGIApp
 
@@ -110,6 +113,10 @@ class Runtime:
         # None when the lifespan is off or the app does not take part: the scope then has no "state".
         self.state: dict[str, Any] | None = None
 
+        self.slot: Slot | None = None  # in the scoreboard; None where there is no shared memory
+        self.slow: SlowRequests | None = None  # None: nobody asked
+        self.meter: Meter | None = None  # None: nobody asked for metrics
+
         # Kept by the server
         self.now = loop.time()
         self.server_field = b""  # b"server: gasgi\r\n", or empty
@@ -118,6 +125,7 @@ class Runtime:
         self.quiet_s = 1.0  # how long an idle client may still say something then
         self.ends_streams = False  # draining for gasgi_stream_drain_s: a sweep ends answers without a known end
         self.on_room: Callable[[], object] | None = None  # set while accepting waits for a connection to end
+        self.closes_due = 0  # so many answers of kept connections are to be their last, for the siblings' sake
         self.max_requests = settings.max_requests
         self.on_quota: Callable[[], object] = _nothing
 
@@ -145,6 +153,8 @@ class Runtime:
         """Drop a connection that is gone and tell the server that there is room."""
         self.connections.discard(connection)
         self.connections_ended += 1
+        if self.slot is not None:
+            self.slot.hold(len(self.connections))
         if self.on_room is not None:
             self.on_room()
 

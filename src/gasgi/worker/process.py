@@ -35,7 +35,9 @@ from gasgi.asgi.tls_info import TlsInfo
 from gasgi.errors import SettingError
 from gasgi.gunicorn_rules import check_gunicorn_settings
 from gasgi.proxy.policy import ProxyPolicy
+from gasgi.reporting.metrics import check_metrics
 from gasgi.reporting.observer import make_observer
+from gasgi.reporting.slow_requests import SlowRequests
 from gasgi.reporting.statsd import guard_statsd, make_gauges
 from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings, find_config_module
@@ -46,6 +48,7 @@ from gasgi.worker.health import Health
 from gasgi.worker.load_failure import LoadFailure
 from gasgi.worker.malloc import keep_freed_memory
 from gasgi.worker.server import Server
+from gasgi.worker.shared import Shared
 from gasgi.worker.stop_time import StopTime
 from gasgi.worker.thread_stacks import ThreadStacks, format_stacks
 
@@ -71,6 +74,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         try:
             settings = Settings.load(cfg, config_module, os.environ)
             ProxyPolicy(settings)
+            check_metrics(settings.metrics_bind)
             cls._warn(log, check_gunicorn_settings(cfg, config_module))
             loops.check_loop(settings.asgi_loop)
             make_ssl_context(cfg)
@@ -100,6 +104,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             self._refusal = exc
         self._has_served = False
         self._exit_code = 0
+        if self._refusal is None:
+            try:
+                self._shared = Shared(self, self.settings, self.cfg.umask)
+            except SettingError as exc:
+                self._refusal = exc
         self._should_hurry = False
         self._is_reloading = False
         self._load_failure: LoadFailure | None = None
@@ -120,6 +129,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._stop_time = StopTime(self.settings.graceful_timeout_s)
         raise_collector_threshold(self.settings)
         self.loop = loops.new_loop(self.settings.asgi_loop)
+        self._shared.claim(self.loop.time())
         asyncio.set_event_loop(self.loop)
         loops.log_loop_errors(self.loop, self.log)
         # Like the key, what it reads may be readable by root alone.
@@ -244,6 +254,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             code = self._run(self.loop.create_task(self._serve()))
         finally:
             self._close_loop()
+        self._shared.release()
         self._exit_in_time(code)
         if code:
             sys.exit(code)
@@ -303,6 +314,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         if lifespan is not None:
             await lifespan.shutdown(self._stop_time.shutdown_s(self.loop.time()))
         self._health.stop()
+        self._shared.stop_metrics()
         server.stop_clock()
         return self._exit_code
 
@@ -317,6 +329,10 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         observer = make_observer(self, self.cfg, self.log, self.settings.access_log_json)
         runtime = Runtime(self.loop, self.asgi, self.settings, self.log, observer)
         runtime.proxy = ProxyPolicy(self.settings)
+        runtime.slot = self._shared.slot(is_alone=self.cfg.reuse_port)
+        runtime.meter = self._shared.meter()
+        if self.settings.slow_request_ms:
+            runtime.slow = SlowRequests(self.settings.slow_request_ms / 1000, self.log)
         runtime.on_quota = self._on_quota
         if self.settings.max_requests:
             runtime.max_requests = self.max_requests  # with its jitter
@@ -334,7 +350,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     def _make_server(self, runtime: Runtime) -> Server:
         listeners = [listener.sock for listener in self.sockets]
         connect = loops.connector(self.loop, self._ssl_context is not None)
-        return Server(runtime, listeners, connect, self._ssl_context, self._on_tick)
+        # With reuse_port each worker has a queue of its own.
+        sharing = self._shared.sharing(is_alone=self.cfg.reuse_port)
+        return Server(runtime, listeners, connect, self._ssl_context, self._on_tick, sharing)
 
     def _start_serving(self, runtime: Runtime, server: Server) -> None:
         runtime.has_task_factory = self.loop.get_task_factory() is not None
@@ -343,6 +361,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._stacks.follow()  # the application's startup may have set up logging, too
         self._health.start()
         self._has_served = True
+        self._shared.start_metrics([] if self.cfg.reuse_port else [listener.sock for listener in self.sockets])
         server.start_accepting()
 
     async def _start_lifespan(self, runtime: Runtime) -> Lifespan | None:
@@ -383,6 +402,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._health.tick()
         if self._load_failure is not None and self.alive:
             self._look_for_mending(self._load_failure)
+        self._shared.beat(self.loop.time())
         if self.ppid != os.getppid() and not self._stop.is_set():
             self.log.info("Parent changed, shutting down: %s", self)
             self._on_term()

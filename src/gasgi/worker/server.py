@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import math
+import select
 import socket
 import ssl
 from collections import deque
@@ -19,6 +20,7 @@ from gasgi.http1.connection import HttpConnection
 from gasgi.proxy.protocol import ProxyInfo
 from gasgi.proxy.socket import receive_proxy_header
 from gasgi.serving.runtime import Connection, Conversation, Runtime
+from gasgi.worker.sharing import Sharing
 
 __all__ = ["Server"]
 
@@ -33,6 +35,11 @@ CONNECTIONS_PER_ACCEPT = 16
 # its own the turns are no longer one connection long, which took twice the CPU time (docs/performance.md). For so
 # long, in seconds: a worker whose clients have all left and come again later must not take them all in one turn.
 ENDED_FOR_S = 0.01
+# For so long a worker that holds more than its share leaves what waits to its siblings.
+STEP_BACK_S = 0.001
+# When one of so many has ended here, connections are short, and for ENDED_FOR_S nobody steps back: whoever is free
+# takes what waits, and nobody keeps it. Stepping back cost a quarter more CPU time per connection then.
+HELD_PER_ENDED = 4
 # While draining the clock ticks faster: an idle client holds the worker for its short deadline and not for seconds.
 DRAIN_TICK_S = 0.1
 # How long idle clients may be silent then, in seconds; this share of the time to drain when that is less.
@@ -67,6 +74,7 @@ class Server:
         connect: Connect,
         ssl_context: ssl.SSLContext | None,
         on_tick: Callable[[], None],
+        sharing: Sharing | None = None,
     ) -> None:
         self._runtime = runtime
         self._loop = runtime.loop
@@ -74,9 +82,12 @@ class Server:
         self._connect = connect
         self._ssl_context = ssl_context
         self._on_tick = on_tick
+        self._sharing = sharing  # None: nobody else accepts from these sockets
         self._timer: asyncio.TimerHandle | None = None
         self._connecting: set[asyncio.Task[None]] = set()
         self._is_accepting = False
+        self._step_back_timer: asyncio.TimerHandle | None = None  # accepting, and stepping back for the moment
+        self._short_until = 0.0  # loop time until which connections count as short
         self._ended_before = 0  # connections that had ended when the last were accepted
         self._accepted_at = 0.0  # and when that was, loop time
         self._has_started = False
@@ -117,6 +128,8 @@ class Server:
             self._unswept_connections.extend(runtime.connections)
             self._unswept_conversations.extend(runtime.conversations)
             self._sweep_some()
+        if self._sharing is not None and self._is_accepting:
+            runtime.closes_due = self._sharing.to_close(self._held(), runtime.now)
         if self._is_in_trouble:
             self._is_in_trouble = False
             self._resume_accepting()
@@ -167,25 +180,65 @@ class Server:
             return
         self._is_accepting = True
         self._runtime.on_room = None
-        for listener in self._listeners:
-            self._loop.add_reader(listener.fileno(), self._accept, listener)
+        if self._runtime.slot is not None:
+            self._runtime.slot.set_accepting(True)
+        self._listen()
 
     def _pause_accepting(self) -> None:
         if self._is_accepting:
             self._is_accepting = False
-            for listener in self._listeners:
-                self._loop.remove_reader(listener.fileno())
+            if self._runtime.slot is not None:
+                self._runtime.slot.set_accepting(False)
+            if self._step_back_timer is not None:
+                self._step_back_timer.cancel()
+                self._step_back_timer = None
+            self._listen_no_more()
+
+    def _listen(self) -> None:
+        for listener in self._listeners:
+            self._loop.add_reader(listener.fileno(), self._accept, listener)
+
+    def _listen_no_more(self) -> None:
+        for listener in self._listeners:
+            self._loop.remove_reader(listener.fileno())
+
+    def _step_back(self) -> None:
+        """Leave what waits to siblings that hold less, for a moment."""
+        self._listen_no_more()
+        self._step_back_timer = self._loop.call_later(STEP_BACK_S, self._come_back)
+
+    def _come_back(self) -> None:
+        self._step_back_timer = None
+        if self._sharing is not None and not _does_anyone_wait(self._listeners):
+            self._sharing.rest()
+        self._listen()
+
+    def _held(self) -> int:
+        return len(self._runtime.connections) + len(self._connecting)
 
     def _is_full(self) -> bool:
-        return len(self._runtime.connections) + len(self._connecting) >= self._runtime.settings.worker_connections
+        return self._held() >= self._runtime.settings.worker_connections
 
     def _accept(self, listener: socket.socket) -> None:
+        if self._step_back_timer is not None:
+            return  # another listener of this turn had it step back
         runtime = self._runtime
         ended, self._ended_before = runtime.connections_ended - self._ended_before, runtime.connections_ended
         before, self._accepted_at = self._accepted_at, self._loop.time()
-        if self._accepted_at - before > ENDED_FOR_S:
+        if self._accepted_at - before > ENDED_FOR_S or runtime.closes_due:
+            # What was closed for the siblings' sake is not replaced here either.
             ended = 0
-        for _ in range(ACCEPT_BATCH + ended + len(runtime.connections) // CONNECTIONS_PER_ACCEPT):
+        elif ended * HELD_PER_ENDED > len(runtime.connections):
+            self._short_until = self._accepted_at + ENDED_FOR_S
+        most = ACCEPT_BATCH + ended + len(runtime.connections) // CONNECTIONS_PER_ACCEPT
+        if self._sharing is not None and self._accepted_at < self._short_until:
+            self._sharing.note_look(self._accepted_at)
+        elif self._sharing is not None:
+            most = min(most, max(ended, self._sharing.room(self._held(), self._accepted_at)))
+            if not most:
+                self._step_back()
+                return
+        for _ in range(most):
             if self._is_full():
                 self._pause_accepting()
                 runtime.on_room = self._resume_accepting
@@ -206,6 +259,9 @@ class Server:
         accepted.setblocking(False)
         task = self._loop.create_task(self._serve(accepted, peer))
         self._connecting.add(task)
+        if self._runtime.slot is not None:
+            self._runtime.slot.count_accepted()
+            self._runtime.slot.hold(self._held())
         task.add_done_callback(self._on_connected)
         return True
 
@@ -331,6 +387,13 @@ class Server:
 
     def _is_busy(self) -> bool:
         return bool(self._runtime.connections or self._runtime.conversations or self._connecting)
+
+
+def _does_anyone_wait(listeners: list[socket.socket]) -> bool:
+    poll = select.poll()
+    for listener in listeners:
+        poll.register(listener, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 async def _let_others_run(seconds: float) -> None:
