@@ -142,7 +142,8 @@ class Http2Stream(Queued):
     def send_trailers(self, headers: Iterable[Iterable[bytes]], more: bool) -> Awaitable[None]:
         self._check()
         fields, _ = check_fields(200, headers, None, None)
-        for name, _value in fields:
+        for field in fields:
+            name = field[0]
             if name in FORBIDDEN_TRAILERS:
                 raise ASGIMisuse(f"{name!r} must not be a trailer")
         if not self._has_no_body:
