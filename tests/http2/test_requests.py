@@ -7,7 +7,8 @@ from typing import Any
 import h2.settings
 import pytest
 
-from gasgi.http2_codes import ENHANCE_YOUR_CALM, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR
+from gasgi.errors import ClientDisconnected
+from gasgi.http2_codes import CANCEL, ENHANCE_YOUR_CALM, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR
 from gasgi.settings import Settings
 from tests.support.http2 import frame, frames_of, number
 from tests.support.http2_rig import Http2Rig, request
@@ -282,6 +283,47 @@ def test_ends_floods(data, count):
         assert rig.transport.is_closing()
 
 
+def test_ends_a_flood_of_resets():
+    # CVE-2023-44487; the apps that still run are bounded too.
+    with Http2Rig(settings=Settings(disconnect_grace_s=0.0)) as rig:
+        block = frame(1, 5, 1, rig.client.encoder.encode(request()))[9:]
+        running = 0
+        for i in range(1500):
+            if rig.transport.is_closing():
+                break
+            rig.feed(frame(1, 5, 2 * i + 1, block) + frame(3, 0, 2 * i + 1, number(8)))
+            running = max(running, len(rig.runtime.conversations))
+        assert rig.goaways()[0][0] == ENHANCE_YOUR_CALM
+        assert running <= 200
+
+
+def test_ends_a_flood_of_provoked_resets():
+    # CVE-2025-8671: the client breaks its streams and has the server reset them.
+    with Http2Rig(hello) as rig:
+        block = frame(1, 4, 1, rig.client.encoder.encode(request(b"POST")))[9:]
+        for i in range(1500):
+            if rig.transport.is_closing():
+                break
+            rig.feed(frame(1, 4, 2 * i + 1, block) + frame(8, 0, 2 * i + 1, number(0)))
+        data = rig.transport.take()
+        assert frames_of(data)[-1] == (7, 0, 0, number(2001) + number(ENHANCE_YOUR_CALM) + b"too many stream errors")
+
+
+def test_an_app_that_outlives_its_client_keeps_its_place():
+    with Http2Rig(settings=Settings(disconnect_grace_s=60.0)) as rig:
+        block = frame(1, 5, 1, rig.client.encoder.encode(request()))[9:]
+        for i in range(300):
+            rig.feed(frame(1, 5, 2 * i + 1, block) + frame(3, 0, 2 * i + 1, number(8)))
+        assert len(rig.calls) == 200
+
+
+def test_ends_a_flood_of_empty_data():
+    with Http2Rig() as rig:
+        one = rig.ask(request(b"POST"), ends=False)
+        rig.feed(frame(0, 0, one) * 1000)
+        assert rig.goaways() == [(ENHANCE_YOUR_CALM, one)]
+
+
 def test_answers_pings_and_settings():
     with Http2Rig(hello) as rig:
         rig.feed(frame(6, 0, 0, b"12345678") + frame(4))
@@ -296,6 +338,82 @@ def test_closes_an_idle_connection():
         assert rig.transport.is_closing()
 
 
+def test_keeps_a_connection_whose_requests_come_between_the_sweeps():
+    with Http2Rig(hello) as rig:
+        for _ in range(10):
+            assert rig.answer(rig.ask()).status == 200
+            rig.pass_time(1)
+        assert not rig.transport.is_closing()
+
+
+def test_waits_for_a_first_request_no_longer_than_for_the_next():
+    with Http2Rig(hello) as rig:
+        rig.pass_time(1)
+        assert not rig.transport.is_closing()
+        rig.pass_time(2)
+        assert rig.goaways() == [(NO_ERROR, 0)]
+
+
+def test_closes_a_connection_that_never_begins():
+    with Http2Rig(hello, settings=Settings(first_byte_timeout_s=10.0)) as rig:
+        silent = rig.protocol(rig.runtime)
+        silent.connection_made(rig.transport)
+        for seconds, is_closing in ((9, False), (2, True)):
+            rig.runtime.now += seconds
+            silent.sweep(rig.runtime.now)
+            assert rig.transport.is_closing() is is_closing
+        silent.connection_lost(None)
+
+
+def test_answers_408_when_a_body_stalls():
+    with Http2Rig(settings=Settings(body_timeout_s=10.0)) as rig:
+        one = rig.ask(request(b"POST"), ends=False)
+        rig.pass_time(9)
+        rig.say(one, b"more")
+        assert rig.call.hear()["body"] == b"more"
+        rig.pass_time(9)
+        assert rig.answer(one).status == 0
+        rig.pass_time(2)
+        answer = rig.answer(one)
+        assert (answer.status, answer.reset_code) == (408, NO_ERROR)
+        assert rig.call.hear() == {"type": "http.disconnect"}
+
+
+def test_a_client_may_be_silent_while_the_app_takes_nothing():
+    with Http2Rig(settings=Settings(body_timeout_s=10.0)) as rig:
+        one = rig.ask(request(b"POST"), ends=False)
+        for size in (16384, 16384, 16384, 16383):
+            rig.say(one, bytes(size))
+        rig.pass_time(30)
+        assert rig.answer(one).status == 0
+
+
+def test_resets_a_stream_whose_client_takes_nothing():
+    with Http2Rig(settings=Settings(write_timeout_s=10.0), takes=False) as rig:
+        one = rig.ask()
+        rig.call.start()
+        waiting = rig.call.say("body", body=bytes(100_000), more_body=True)
+        rig.pass_time(9)
+        rig.client.increment_flow_control_window(1)
+        rig.client.increment_flow_control_window(1, one)
+        rig.sync()
+        rig.pass_time(9)
+        assert rig.answer(one).reset_code is None
+        rig.pass_time(2)
+        assert rig.answer(one).reset_code == CANCEL
+        assert isinstance(waiting.exception(), ClientDisconnected)
+
+
+def test_a_slow_reader_that_takes_something_is_served():
+    with Http2Rig(settings=Settings(write_timeout_s=10.0)) as rig:
+        one = rig.ask()
+        rig.call.start()
+        rig.call.say("body", body=b"a", more_body=True)
+        rig.pass_time(30)
+        rig.call.say("body", body=b"b")
+        assert (rig.answer(one).body, rig.answer(one).is_whole) == (b"ab", True)
+
+
 def test_finishes_what_it_has_begun_when_the_worker_stops():
     with Http2Rig() as rig:
         one = rig.ask()
@@ -308,6 +426,48 @@ def test_finishes_what_it_has_begun_when_the_worker_stops():
         rig.call.say("body", body=b"last")
         assert rig.answer(one).body == b"last"
         assert rig.transport.is_closing()
+
+
+def test_nothing_is_written_behind_the_end():
+    with Http2Rig() as rig:
+        rig.ask()
+        rig.call.start()
+        rig.feed(frame(6, 0, 1, bytes(8)))
+        assert frames_of(rig.transport.take())[-1][0] == 7
+        assert rig.transport.is_closing()
+        with pytest.raises(ClientDisconnected):
+            rig.call.say("body", body=b"late")
+        assert rig.transport.take() == b""
+
+
+def test_a_closing_connection_that_takes_nothing_is_aborted():
+    with Http2Rig(settings=Settings(write_timeout_s=10.0)) as rig:
+        rig.feed(frame(6, 0, 1, bytes(8)))
+        rig.pass_time(11)
+        assert rig.transport.was_aborted
+
+
+def test_a_client_that_takes_nothing_is_read_no_more():
+    with Http2Rig(hello, settings=Settings(write_timeout_s=10.0)) as rig:
+        rig.connection.pause_writing()
+        assert rig.transport.is_reading_paused
+        rig.connection.resume_writing()
+        assert not rig.transport.is_reading_paused
+        rig.connection.pause_writing()
+        rig.pass_time(15)
+        assert rig.transport.was_aborted
+
+
+def test_holds_back_while_the_transport_is_full():
+    with Http2Rig() as rig:
+        one = rig.ask()
+        rig.call.start()
+        rig.connection.pause_writing()
+        waiting = rig.call.say("body", body=b"abc", more_body=True)
+        assert not waiting.done()
+        rig.connection.resume_writing()
+        assert rig.answer(one).body == b"abc"
+        assert waiting.done()
 
 
 def test_a_lost_connection_disconnects_every_app():

@@ -37,18 +37,18 @@ cdef class Http2Connection(FrameSink):
     cdef Deadlines _deadlines
 
     cdef bint _is_ending
-    cdef double _last_active
     cdef double _shut_at
-    cdef set _leaving
+    cdef object _leaving
 
     cpdef sweep(self, double now)
     cpdef take_turn(self)
-    cdef _sweep_leaving(self, double now)
+    cdef bint _is_idle(self) except -1
     @cython.locals(stream=Http2Stream, head=ParsedHead, exchange=HttpExchange)
     cdef _begin(self, Stream state, list fields, bint ends_stream, refusal)
     cdef _break(self, exc)
     @cython.locals(stream=Http2Stream)
     cdef _lose(self, Stream state)
     cdef _shut(self)
+    cdef _drop(self)
     cdef _close_when_empty(self)
     cdef _end(self, long long code, str text)

@@ -33,6 +33,7 @@ from gasgi.http2.floods import (
 )
 from gasgi.http2.frames import FrameReader
 from gasgi.http2.heads import HeadReader, check_trailers
+from gasgi.http2.leaving import Leaving
 from gasgi.http2.sender import Sender
 from gasgi.http2.sink import FrameSink
 from gasgi.http2.stream import Http2Stream
@@ -50,7 +51,7 @@ from gasgi.http2.wire import (
 from gasgi.http2_codes import NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM
 from gasgi.proxy.protocol import ProxyInfo
 from gasgi.serving.deadlines import Deadlines
-from gasgi.serving.flow import WriteGate
+from gasgi.serving.flow import WriteGate, resume_reading
 from gasgi.serving.peer import Peer
 from gasgi.serving.runtime import Runtime
 
@@ -82,12 +83,11 @@ class Http2Connection(FrameSink):
         self._decoder = HpackDecoder(max_list_bytes=MAX_LIST_BYTES, max_fields=limits.fields + PSEUDO_FIELDS)
         self._heads = HeadReader(limits, False)
         self._deadlines = Deadlines(runtime)
+        self._leaving = Leaving(runtime)
 
         # What it does
         self._is_ending = False  # the last GOAWAY is sent
-        self._last_active = 0.0
         self._shut_at = 0.0  # when the last GOAWAY of a stop is due
-        self._leaving: set[Http2Stream] = set()  # whose client has left, and whose app has its grace period
 
     # asyncio.Protocol
 
@@ -98,7 +98,7 @@ class Http2Connection(FrameSink):
         self._peer = Peer(runtime, transport, self._proxied)
         transport.set_write_buffer_limits(high=runtime.settings.write_buffer_bytes)
         runtime.connections.add(self)
-        self._last_active = runtime.now
+        self._sender.last_active = runtime.now
         self._deadlines.set_read(runtime.settings.first_byte_timeout_s)
         settings = ((MAX_CONCURRENT_STREAMS, MAX_STREAMS), (MAX_HEADER_LIST_SIZE, MAX_LIST_BYTES))
         outbox = self._sender.outbox
@@ -122,18 +122,14 @@ class Http2Connection(FrameSink):
         elif reader.has_begun():
             self._deadlines.read_at = 0.0
 
-    def eof_received(self) -> bool:
-        return False
+    def eof_received(self) -> None:
+        pass  # the transport closes: no client of HTTP/2 shuts one side
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._reader.stop()
         self._deadlines.clear()
-        self._gate.lost()
-        self._sender.clear()
-        for state in self._streams:
-            self._streams.reset(state)
-            self._lose(state)
         self._is_ending = True
+        self._drop()
         if self._sender.running:
             # Stays among the connections until the last app has ended: that is who sweeps their grace periods.
             self._sender.on_quiet = self._forget
@@ -144,22 +140,27 @@ class Http2Connection(FrameSink):
         self._gate.pause()
         self._deadlines.set_write()
         # A client that takes nothing must not be owed ever more acknowledgements.
-        self._transport.pause_reading()
+        if not self._is_ending:
+            self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         self._deadlines.write_at = 0.0
         self._gate.resume()
-        self._sender.pump()
-        self._transport.resume_reading()
+        if not self._is_ending:
+            self._sender.pump()
+            resume_reading(self._runtime.loop, self._transport)
 
     # Connection, for the server and the turns
 
     def sweep(self, now: float) -> None:
         deadlines = self._deadlines
-        if self._leaving:
-            self._sweep_leaving(now)
-        if self._gate.is_lost:
+        self._leaving.sweep(now)
+        if self._is_ending:
+            if deadlines.is_write_over(now):
+                self._transport.abort()
             return
+        for state in self._streams:
+            state.owner.sweep(now)
         if deadlines.is_read_over(now):
             self._end(PROTOCOL_ERROR if self._reader.has_begun() else NO_ERROR, "the client was silent for too long")
         elif deadlines.is_write_over(now):
@@ -167,18 +168,11 @@ class Http2Connection(FrameSink):
         elif self._shut_at and now >= self._shut_at:
             self._shut_at = 0.0
             self._shut()
-        elif len(self._streams):
-            self._last_active = now
-        elif not self._is_ending and now - self._last_active >= self._runtime.keep_alive_s > 0:
+        elif self._is_idle() and self._sender.last_active + self._runtime.keep_alive_s <= now:
             self._end(NO_ERROR, "")
 
-    def _sweep_leaving(self, now: float) -> None:
-        for stream in tuple(self._leaving):
-            exchange = stream.exchange
-            if exchange is None:
-                self._leaving.discard(stream)
-            elif now >= stream.grace_at:
-                exchange.cancel()
+    def _is_idle(self) -> bool:
+        return self._reader.has_begun() and not len(self._streams)
 
     def drain(self) -> None:
         if self._is_ending or self._shut_at:
@@ -193,11 +187,12 @@ class Http2Connection(FrameSink):
             exchange = state.owner.exchange
             if exchange is not None:
                 exchange.cancel()
+        self._leaving.cancel()
         self._gate.lost()
         self._transport.abort()
 
     def take_turn(self) -> None:
-        if not self._gate.is_lost:
+        if not self._is_ending:
             self._reader.resume()
             self.data_received(b"")
 
@@ -338,28 +333,18 @@ class Http2Connection(FrameSink):
         self._runtime.log.info("Reset a stream of %s: %s", self._peer, exc)
         self._guard.count(PROVOKED_RESETS, self._runtime.now)
         state = self._streams.get(exc.stream_id)
-        if state is None:
-            self._sender.outbox.put(encode_reset(exc.stream_id, exc.code))
-            self._sender.outbox.flush_soon()
-        else:
-            self._sender.reset(state, exc.code)
+        if state is not None:
+            self._streams.reset(state)
             self._lose(state)
+        self._sender.outbox.put(encode_reset(exc.stream_id, exc.code))
+        self._sender.outbox.flush_soon()
 
     def _lose(self, state: Stream) -> None:
         """Tell the app of a stream that is closed."""
         stream: Http2Stream | None = state.owner
-        if stream is None:
-            return
-        stream.lose()
-        exchange = stream.exchange
-        if exchange is None:
-            return
-        seconds = self._runtime.settings.disconnect_grace_s
-        if seconds > 0:
-            stream.grace_at = self._runtime.now + seconds
+        if stream is not None:
+            stream.lose()
             self._leaving.add(stream)
-        else:
-            exchange.cancel()
 
     def _shut(self) -> None:
         """Say which stream was the last one, and close behind it."""
@@ -391,9 +376,17 @@ class Http2Connection(FrameSink):
     def _close(self) -> None:
         self._is_ending = True
         self._reader.stop()
-        self._sender.on_empty = None
         self._sender.outbox.flush()
         self._transport.close()
         # A client that does not read keeps a closing transport open.
         self._deadlines.read_at = 0.0
         self._deadlines.set_write()
+        self._drop()
+
+    def _drop(self) -> None:
+        """Nothing is written any more: tell the apps of all streams."""
+        self._gate.lost()
+        self._sender.clear()
+        for state in self._streams:
+            self._streams.reset(state)
+            self._lose(state)

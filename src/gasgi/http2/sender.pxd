@@ -27,6 +27,7 @@ cdef class Sender:
     cdef public object on_quiet
     cdef public Py_ssize_t max_frame_bytes
     cdef public Py_ssize_t running
+    cdef public double last_active
     cdef object _row
     cdef bint _is_turn_due
     cdef bytes _server_line

@@ -54,6 +54,7 @@ class Sender:
         self.max_frame_bytes = MAX_FRAME_SIZE_MIN
 
         self.running = 0  # tasks of apps that have not ended
+        self.last_active = 0.0  # when the latest stream ended
         self._row: deque[Queued] = deque()
         self._is_turn_due = False
 
@@ -102,6 +103,7 @@ class Sender:
 
     def stream_over(self) -> None:
         """A stream has left the table."""
+        self.last_active = self.runtime.now
         if self.on_empty is not None and not len(self.streams):
             self.on_empty()
 

@@ -3,6 +3,7 @@ cimport cython
 from gasgi._parser cimport RequestHead as ParsedHead
 from gasgi.asgi.http cimport HttpExchange
 from gasgi.http2.encoder cimport encode_data_head
+from gasgi.http2.pieces cimport Pieces
 from gasgi.http2.sender cimport Queued, Sender
 from gasgi.http2.streams cimport Stream
 from gasgi.reporting.record cimport Record
@@ -31,13 +32,13 @@ cdef class Http2Stream(Queued):
     cdef list _fields
     cdef bint _has_no_body
     cdef list _trailers
-    cdef list _pieces
-    cdef Py_ssize_t _piece_at
-    cdef Py_ssize_t _waiting_bytes
+    cdef Pieces _waiting
     cdef bint _is_in_row
     cdef WriteGate _gate
 
     cdef public double grace_at
+    cdef double _read_at
+    cdef double _write_at
 
     cpdef begin(self, ParsedHead head, HttpExchange exchange)
     cpdef receive(self, bytes piece, bint ends_stream)
@@ -46,13 +47,18 @@ cdef class Http2Stream(Queued):
     cpdef bint holds_head(self) except -1
     cpdef send_held_head(self)
     cpdef answer(self, int status, tuple fields)
+    cpdef sweep(self, double now)
     cpdef reset(self, long long code)
+    @cython.locals(seconds=double)
+    cdef _expect_body(self)
+    @cython.locals(seconds=double)
+    cdef _expect_window(self)
     cdef int _check(self) except -1
-    cdef int _take_length(self, Py_ssize_t size, bint more) except -1
     @cython.locals(sender=Sender, ends=bint)
     cdef _begin(self, bytes body, Py_ssize_t size, bint more)
     @cython.locals(ends=bint)
     cdef _put(self, bytes body, Py_ssize_t size, bint more)
+    cdef bint _waits(self) except -1
     @cython.locals(sender=Sender)
     cdef bint _has_room(self, Py_ssize_t size) except -1
     @cython.locals(sender=Sender)

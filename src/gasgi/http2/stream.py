@@ -12,15 +12,16 @@ from gasgi._accel import RequestHead, check_fields
 from gasgi.asgi.awaitables import DONE
 from gasgi.asgi.http import HttpExchange
 from gasgi.errors import ASGIMisuse, ClientDisconnected
+from gasgi.http2.answer_rules import checked_trailers, small_answer, take_length
 from gasgi.http2.encoder import encode_data_head
+from gasgi.http2.file_body import send_file
+from gasgi.http2.pieces import Pieces
 from gasgi.http2.sender import Queued, Sender
 from gasgi.http2.streams import CLOSED, HALF_CLOSED_LOCAL, Stream
 from gasgi.http2_codes import CANCEL, INTERNAL_ERROR, NO_ERROR
 from gasgi.reporting.record import CLIENT_LEFT, Record
-from gasgi.serving.file_region import open_region
 from gasgi.serving.flow import WriteGate
 from gasgi.serving.sizes import FLUSH_BYTES, JOIN_BYTES
-from gasgi.tables import FORBIDDEN_TRAILERS, STATUS_PHRASES
 
 __all__ = ["Http2Stream"]
 
@@ -57,19 +58,22 @@ class Http2Stream(Queued):
         self._fields: list[tuple[bytes, bytes]] | None = None
         self._has_no_body = False
         self._trailers: list[tuple[bytes, bytes]] | None = None
-        self._pieces: list[bytes] | None = None  # of DATA that waits
-        self._piece_at = 0  # how much of the first one is sent
-        self._waiting_bytes = 0
+        self._waiting: Pieces | None = None  # for the window of the client; made with the first piece
         self._is_in_row = False
         self._gate: WriteGate | None = None  # made when the app has to wait for the window
 
-        self.grace_at = 0.0  # when an app whose client has left is cancelled
+        # Deadlines, in loop time; 0 for none
+        self.grace_at = 0.0  # an app whose client has left is cancelled
+        self._read_at = 0.0  # the client has been silent in a body that the app waits for
+        self._write_at = 0.0  # the client has taken nothing of an answer that waits for its window
 
     def begin(self, head: RequestHead, exchange: HttpExchange) -> None:
         """Take a request that has been admitted."""
         self.exchange = exchange
         self.wants_continue = head.expects_continue
         self._is_head_request = head.method == "HEAD"
+        if (head.is_chunked or head.content_length > 0) and not self.wants_continue:
+            self._expect_body()
 
     # What the client sends
 
@@ -81,8 +85,11 @@ class Http2Stream(Queued):
         if piece:
             self.wants_continue = False
             exchange.feed_body(piece)
+        self._read_at = 0.0
         if ends_stream:
             exchange.end_body()
+        elif self.state.receive_window > 0:  # otherwise the app has not taken what came
+            self._expect_body()
 
     def window_opened(self) -> None:
         """The client takes more."""
@@ -121,7 +128,7 @@ class Http2Stream(Queued):
         size = len(body)
         if not self._has_no_body:
             if self.length_left >= 0:
-                self._take_length(size, more)
+                self.length_left = take_length(self.length_left, size, more)
             self.sent_bytes += size
         if self.phase == WAITING:
             self._begin(body, size, more)
@@ -134,18 +141,13 @@ class Http2Stream(Queued):
     def send_informational(self, status: int, headers: Iterable[Iterable[bytes]]) -> Awaitable[None]:
         self._check()
         sender = self._sender
-        fields, _ = check_fields(status, headers, None, None)
-        sender.outbox.put(sender.head(self.number, status, fields, False))
+        sender.outbox.put(sender.head(self.number, status, check_fields(status, headers, None, None)[0], False))
         sender.outbox.flush()
         return sender.gate.next_turn()
 
     def send_trailers(self, headers: Iterable[Iterable[bytes]], more: bool) -> Awaitable[None]:
         self._check()
-        fields, _ = check_fields(200, headers, None, None)
-        for field in fields:
-            name = field[0]
-            if name in FORBIDDEN_TRAILERS:
-                raise ASGIMisuse(f"{name!r} must not be a trailer")
+        fields = checked_trailers(headers)
         if not self._has_no_body:
             self._trailers = fields if self._trailers is None else self._trailers + fields
         if more:
@@ -154,7 +156,8 @@ class Http2Stream(Queued):
 
     def send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> Coroutine[Any, Any, None]:
         self._check()
-        return self._send_file(file, offset, count, more)
+        count = 0 if self._has_no_body else count
+        return send_file(self._sender.runtime.loop, self.send_body, self.length_left, file, offset, count, more)
 
     def body_taken(self, size: int) -> None:
         sender = self._sender
@@ -165,6 +168,7 @@ class Http2Stream(Queued):
                 sender.outbox.flush_soon()
         if size:
             sender.give_back(self.state, size)
+        self._expect_body()
 
     def fail(self) -> None:
         if self.phase == WAITING:
@@ -197,10 +201,26 @@ class Http2Stream(Queued):
 
     def answer(self, status: int, fields: tuple[tuple[bytes, bytes], ...]) -> None:
         """Send a small answer of the server's own."""
-        body = STATUS_PHRASES.get(status, b"") + b"\n"
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body)), *fields]
+        headers, body = small_answer(status, fields)
         self.prepare_head(status, headers)
         self.send_body(body, False)
+
+    def sweep(self, now: float) -> None:
+        """Act on the deadlines of a client that says or takes nothing."""
+        if self._read_at and now >= self._read_at:
+            self._read_at = 0.0
+            self._sender.runtime.log.info("The body of stream %d stalled for gasgi_body_timeout_s", self.number)
+            if self.phase == WAITING:
+                exchange = self.exchange
+                self.answer(408, ())
+                if exchange is not None:
+                    exchange.disconnect()
+            else:
+                self.reset(CANCEL)
+        elif self._write_at and now >= self._write_at:
+            self._write_at = 0.0
+            self._sender.runtime.log.info("Stream %d was not read for gasgi_write_timeout_s", self.number)
+            self.reset(CANCEL)
 
     def reset(self, code: int) -> None:
         """Reset the stream; the app hears that the client is gone."""
@@ -210,18 +230,14 @@ class Http2Stream(Queued):
 
     # Framing
 
+    def _expect_body(self) -> None:
+        runtime = self._sender.runtime
+        seconds = runtime.settings.body_timeout_s
+        self._read_at = runtime.now + seconds if seconds > 0 else 0.0
+
     def _check(self) -> None:
         if self.phase == OVER:
             raise ClientDisconnected("the client left before the answer was sent")
-
-    def _take_length(self, size: int, more: bool) -> None:
-        """Hold the app to its content-length (RFC 9110, 8.6); raise ASGIMisuse before a wrong byte leaves."""
-        left = self.length_left - size
-        if left < 0:
-            raise ASGIMisuse(f"the response body is {-left} bytes longer than its content-length")
-        if left and not more:
-            raise ASGIMisuse(f"the response body is {left} bytes shorter than its content-length")
-        self.length_left = left
 
     def _begin(self, body: bytes, size: int, more: bool) -> None:
         """Send the head, and with it the first piece where it has room."""
@@ -246,7 +262,7 @@ class Http2Stream(Queued):
 
     def _put(self, body: bytes, size: int, more: bool) -> None:
         """Send a piece, or let it wait for the windows and for the other streams."""
-        if not self._waiting_bytes and (not size or self._has_room(size)):
+        if not self._waits() and (not size or self._has_room(size)):
             ends = not more and self._trailers is None
             if size or ends:
                 self._put_data(body, size, ends)
@@ -254,13 +270,18 @@ class Http2Stream(Queued):
                 self._end()
             return
         if size:
-            if self._pieces is None:
-                self._pieces = []
-            self._pieces.append(body)
-            self._waiting_bytes += size
+            if self._waiting is None:
+                self._waiting = Pieces()
+            self._waiting.put(body)
+            if not self._write_at:
+                self._expect_window()
         if not more:
             self._end()
         self.window_opened()
+
+    def _waits(self) -> bool:
+        """Whether DATA waits for the window, or for the other streams."""
+        return self._waiting is not None and self._waiting.size > 0
 
     def _has_room(self, size: int) -> bool:
         """Whether DATA of ``size`` bytes can leave now, in one frame."""
@@ -285,35 +306,33 @@ class Http2Stream(Queued):
     def send_frame(self) -> int:
         """Send one DATA frame of what waits; return its size."""
         sender = self._sender
-        pieces = self._pieces
-        if pieces is None:
+        waiting = self._waiting
+        if waiting is None or not waiting.size:
             return 0
-        start = self._piece_at
-        piece = pieces[0]
-        size = min(len(piece) - start, sender.max_frame_bytes, sender.streams.sendable(self.state))
-        if not size:
+        most = min(sender.max_frame_bytes, sender.streams.sendable(self.state))
+        if not most:
             return 0
-        if start or size < len(piece):
-            body = piece[start : start + size]
-        else:
-            body = piece
-        self._piece_at = start + size
-        self._waiting_bytes -= size
-        if self._piece_at == len(piece):
-            self._piece_at = 0
-            del pieces[0]
-        is_last = not self._waiting_bytes and self.phase == ENDING
+        body = waiting.take(most)
+        size = len(body)
+        self._expect_window()
+        is_last = not waiting.size and self.phase == ENDING
         self._put_data(body, size, is_last and self._trailers is None)
-        if not self._waiting_bytes:
+        if not waiting.size:
             if is_last and self._trailers is not None:
                 self._end()
             if self._gate is not None:
                 self._gate.resume()
         return size
 
+    def _expect_window(self) -> None:
+        """Expect the client to take something of what waits within the write timeout."""
+        runtime = self._sender.runtime
+        seconds = runtime.settings.write_timeout_s
+        self._write_at = runtime.now + seconds if seconds > 0 and self._waits() else 0.0
+
     def stays(self) -> bool:
         """Whether DATA waits and the window of the stream is open."""
-        self._is_in_row = self._waiting_bytes > 0 and self.state.send_window > 0
+        self._is_in_row = self._waits() and self.state.send_window > 0
         return self._is_in_row
 
     def _end(self) -> None:
@@ -323,7 +342,7 @@ class Http2Stream(Queued):
         self.phase = ENDING
         if self.exchange is not None:
             self.exchange.complete()
-        if self._waiting_bytes:
+        if self._waits():
             return
         sender = self._sender
         if self._trailers is not None:
@@ -355,7 +374,7 @@ class Http2Stream(Queued):
     def _pace(self, size: int) -> Awaitable[None]:
         """Return what the app awaits behind a piece with more to come."""
         sender = self._sender
-        if self._waiting_bytes:
+        if self._waits():
             if self._gate is None:
                 self._gate = WriteGate(sender.runtime.loop)
             self._gate.pause()
@@ -368,25 +387,9 @@ class Http2Stream(Queued):
             return sender.gate.next_turn()
         return DONE if sender.gate.is_open else sender.gate.wait()
 
-    async def _send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> None:
-        loop = self._sender.runtime.loop
-        region = await open_region(loop, file, offset, count, self.length_left)
-        try:
-            if self._has_no_body:
-                await self.send_body(b"", more)
-            elif region.content is not None:
-                region.advance(len(region.content))
-                await self.send_body(region.content, more)
-            else:
-                async for piece in region.stream(loop, count) if region.left < 0 else region.pieces(loop):
-                    await self.send_body(piece, True)
-                await self.send_body(b"", more)
-        finally:
-            region.close()
-
     def _forget_pieces(self) -> None:
-        self._pieces = None
-        self._waiting_bytes = 0
+        self._waiting = None
+        self._read_at = self._write_at = 0.0
 
     def _report(self, status: int) -> None:
         """Tell the observer, once, how the request ended."""
