@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import h2.settings
@@ -426,6 +427,24 @@ def test_finishes_what_it_has_begun_when_the_worker_stops():
         rig.call.say("body", body=b"last")
         assert rig.answer(one).body == b"last"
         assert rig.transport.is_closing()
+
+
+def test_sends_the_head_of_an_app_that_falls_silent():
+    with Http2Rig() as rig:
+        silent, failing, slow = rig.ask(), rig.ask(), rig.ask()
+        for call in rig.calls:
+            call.start(200, (b"x-a", b"b"))
+        rig.calls[1].crash(ValueError("x"))
+        assert rig.answer(silent).status == 0
+        rig.run(asyncio.sleep(0.2))
+        assert rig.answer(silent).fields[b"x-a"] == b"b"
+        assert (rig.answer(failing).status, rig.answer(slow).status) == (500, 200)
+        rig.calls[2].say("body", body=b"late")
+        assert rig.answer(slow).body == b"late"
+        again = rig.ask()
+        rig.call.start(201)
+        rig.run(asyncio.sleep(0.2))
+        assert rig.answer(again).status == 201
 
 
 def test_nothing_is_written_behind_the_end():

@@ -27,6 +27,9 @@ cdef class Sender:
     cdef public object on_quiet
     cdef public Py_ssize_t max_frame_bytes
     cdef public Py_ssize_t running
+    cdef public Py_ssize_t held
+    cdef public bint is_watched
+    cdef public Py_ssize_t number
     cdef public double last_active
     cdef object _row
     cdef bint _is_turn_due
@@ -44,6 +47,9 @@ cdef class Sender:
     cpdef reset(self, Stream stream, long long code)
     cpdef stream_over(self)
     cpdef app_over(self)
+    cpdef hold_head(self)
+    cpdef bint holds_head(self) except -1
+    cpdef send_held_head(self)
     cpdef queue(self, Queued stream)
     @cython.locals(stream=Queued, left=Py_ssize_t)
     cpdef pump(self)

@@ -54,6 +54,9 @@ class Sender:
         self.max_frame_bytes = MAX_FRAME_SIZE_MIN
 
         self.running = 0  # tasks of apps that have not ended
+        self.held = 0  # heads of answers that wait for the first piece of their body
+        self.is_watched = False  # by quiet_heads, for the streams: each of them would be held there
+        self.number = 0
         self.last_active = 0.0  # when the latest stream ended
         self._row: deque[Queued] = deque()
         self._is_turn_due = False
@@ -113,6 +116,28 @@ class Sender:
         if self.on_quiet is not None and not self.running:
             self.on_quiet()
 
+    # For quiet_heads
+
+    def hold_head(self) -> None:
+        """A stream holds a head back."""
+        self.held += 1
+        if not self.is_watched:
+            self.runtime.quiet_heads.watch(self)
+
+    def holds_head(self) -> bool:
+        """Look at all streams; return whether one holds a head."""
+        if self.held:
+            for stream in self.streams:
+                stream.owner.looks += 1
+        return self.held > 0
+
+    def send_held_head(self) -> None:
+        """Let go what has been looked at before."""
+        for stream in self.streams:
+            stream.owner.send_quiet_head()
+        if self.held and not self.is_watched:
+            self.runtime.quiet_heads.watch(self)
+
     # The row
 
     def queue(self, stream: Queued) -> None:
@@ -144,6 +169,7 @@ class Sender:
         """The connection is lost."""
         self._row.clear()
         self.outbox.clear()
+        self.runtime.quiet_heads.forget(self)
         self.on_empty = None
 
     def _take_turn(self) -> None:

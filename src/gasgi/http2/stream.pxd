@@ -28,7 +28,7 @@ cdef class Http2Stream(Queued):
     cdef public int status
     cdef public long long length_left
     cdef public long long sent_bytes
-    cdef public bint is_watched
+    cdef public int looks
     cdef list _fields
     cdef bint _has_no_body
     cdef list _trailers
@@ -44,8 +44,7 @@ cdef class Http2Stream(Queued):
     cpdef receive(self, bytes piece, bint ends_stream)
     cpdef window_opened(self)
     cpdef lose(self)
-    cpdef bint holds_head(self) except -1
-    cpdef send_held_head(self)
+    cpdef send_quiet_head(self)
     cpdef answer(self, int status, tuple fields)
     cpdef sweep(self, double now)
     cpdef reset(self, long long code)

@@ -38,7 +38,6 @@ class Http2Stream(Queued):
     """Made for one request. ``state`` is its place among the streams of the connection."""
 
     def __init__(self, sender: Sender, state: Stream) -> None:
-        # Fixed
         self._sender = sender
         self.state = state
         self.number = state.number
@@ -54,7 +53,7 @@ class Http2Stream(Queued):
         self.status = 0
         self.length_left = -1  # what the app's content-length still allows, bytes
         self.sent_bytes = 0
-        self.is_watched = False  # by quiet_heads
+        self.looks = 0  # how often quiet_heads has looked at the head that is held
         self._fields: list[tuple[bytes, bytes]] | None = None
         self._has_no_body = False
         self._trailers: list[tuple[bytes, bytes]] | None = None
@@ -101,6 +100,8 @@ class Http2Stream(Queued):
         if self.phase == OVER:
             return
         status = self.status if self.phase != WAITING else CLIENT_LEFT
+        if self.phase == WAITING and self._fields is not None:
+            self._sender.held -= 1
         self.phase = OVER
         self._forget_pieces()
         if self._gate is not None:
@@ -117,11 +118,13 @@ class Http2Stream(Queued):
         if status < 200:
             raise ASGIMisuse(f"http.response.start takes a final status, not {status}")
         sender = self._sender
-        self._fields, self.length_left = check_fields(status, headers, sender.server(), sender.date())
+        fields, self.length_left = check_fields(status, headers, sender.server(), sender.date())
+        if self._fields is None:
+            sender.hold_head()
+        self._fields = fields
+        self.looks = 0
         self.status = status
         self._has_no_body = status == 204 or status == 304 or status == 205 or self._is_head_request
-        if not self.is_watched:
-            sender.runtime.quiet_heads.watch(self)
 
     def send_body(self, body: bytes, more: bool) -> Awaitable[None]:
         self._check()
@@ -189,13 +192,10 @@ class Http2Stream(Queued):
 
     # For quiet_heads
 
-    def holds_head(self) -> bool:
-        """Whether the head of the answer waits for the body."""
-        return self.phase == WAITING and self._fields is not None and not self.wants_continue
-
-    def send_held_head(self) -> None:
-        """Send it without one."""
-        self._begin(b"", 0, True)
+    def send_quiet_head(self) -> None:
+        """Send the head when it is held, and was at the look before; not before the 100 (Continue) of a client."""
+        if self.phase == WAITING and self._fields is not None and self.looks > 1 and not self.wants_continue:
+            self._begin(b"", 0, True)
 
     # For the connection
 
@@ -242,6 +242,7 @@ class Http2Stream(Queued):
     def _begin(self, body: bytes, size: int, more: bool) -> None:
         """Send the head, and with it the first piece where it has room."""
         sender = self._sender
+        sender.held -= 1
         fields: list[tuple[bytes, bytes]] = self._fields  # type: ignore[assignment]  # prepared before any piece
         ends = not more and self._trailers is None and (size == 0 or self._has_no_body)
         head = sender.head(self.number, self.status, fields, ends)
@@ -342,9 +343,9 @@ class Http2Stream(Queued):
         self.phase = ENDING
         if self.exchange is not None:
             self.exchange.complete()
+        sender = self._sender
         if self._waits():
             return
-        sender = self._sender
         if self._trailers is not None:
             sender.outbox.put(sender.trailers(self.number, self._trailers))
             self._finish()
