@@ -447,6 +447,55 @@ def test_sends_the_head_of_an_app_that_falls_silent():
         assert rig.answer(again).status == 201
 
 
+class Heard:
+    """An observer that writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[Any, ...]] = []
+
+    def begin(self, head: Any, *who: Any) -> Any:
+        return None if head is None else head.path, who[2]
+
+    def end(self, view: Any, status: int, fields: Any, sent_bytes: int, duration_s: float) -> None:
+        self.lines.append((*view, status, dict(fields).get(b"content-type"), sent_bytes))
+
+
+def observed(app: Any = None, **keys: Any) -> tuple[Http2Rig, Heard]:
+    heard = Heard()
+
+    def prepare(runtime: Any) -> None:
+        runtime.observer = heard
+
+    return Http2Rig(app, prepare=prepare, **keys), heard
+
+
+def test_the_observer_hears_of_each_request_once():
+    rig, heard = observed(hello)
+    with rig:
+        rig.ask(request(b"GET", b"/a"))
+        rig.ask(request(b"HEAD", b"/b"))
+        rig.ask(request(b"FOO"))
+    assert heard.lines == [
+        ("/a", "http", 200, b"text/plain", 8),
+        ("/b", "http", 200, b"text/plain", 0),
+        (None, "http", 501, b"text/plain; charset=utf-8", 16),
+    ]
+
+
+def test_the_observer_hears_of_clients_that_left():
+    rig, heard = observed(takes=False, settings=Settings(disconnect_grace_s=0.0))
+    with rig:
+        early, late, waiting = (rig.ask() for _ in range(3))
+        for call in rig.calls[1:]:
+            call.start(200, (b"content-type", b"a"))
+        rig.calls[1].say("body", body=b"abc", more_body=True)
+        rig.calls[2].say("body", body=bytes(70_000))
+        for one in (early, late, waiting):
+            rig.client.reset_stream(one, 8)
+        rig.sync()
+    assert heard.lines == [("/", "http", 499, None, 0), ("/", "http", 200, b"a", 3), ("/", "http", 200, b"a", 65_532)]
+
+
 def test_nothing_is_written_behind_the_end():
     with Http2Rig() as rig:
         rig.ask()

@@ -129,10 +129,8 @@ class Http2Stream(Queued):
     def send_body(self, body: bytes, more: bool) -> Awaitable[None]:
         self._check()
         size = len(body)
-        if not self._has_no_body:
-            if self.length_left >= 0:
-                self.length_left = take_length(self.length_left, size, more)
-            self.sent_bytes += size
+        if self.length_left >= 0 and not self._has_no_body:
+            self.length_left = take_length(self.length_left, size, more)
         if self.phase == WAITING:
             self._begin(body, size, more)
         elif not self._has_no_body:
@@ -299,6 +297,7 @@ class Http2Stream(Queued):
             outbox.put(body)
         outbox.flush_soon()
         if size:
+            self.sent_bytes += size
             sender.streams.take_send_window(self.state, size)
             sender.guard.data_sent(size)
         if ends:
