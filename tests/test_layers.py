@@ -170,7 +170,7 @@ def test_only_connections_call_their_transport():
                     holder = node.value.id if isinstance(node.value, ast.Name) else node.value.attr
                     if holder.strip("_") == "transport":
                         callers.add(room_of(name_of(path)))
-    assert callers == {"http1", "websocket", "serving"}
+    assert callers == {"http1", "http2", "websocket", "serving"}
 
 
 def test_every_module_is_described_once_and_no_other():

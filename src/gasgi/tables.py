@@ -7,6 +7,7 @@ __all__ = [
     "COMMON_FIELD_NAMES",
     "FORBIDDEN_TRAILERS",
     "METHODS",
+    "PROTOCOLS",
     "SINGLETON_FIELDS",
     "STATUS_PHRASES",
     "TOKEN_BYTES",
@@ -196,6 +197,9 @@ COMMON_FIELD_NAMES: tuple[bytes, ...] = (
     b"X-Request-ID",
     b"X-Requested-With",
 )
+
+# What a log calls the version of a head, which is ASGI's name for it.
+PROTOCOLS: dict[str, str] = {"1.0": "HTTP/1.0", "1.1": "HTTP/1.1", "2": "HTTP/2.0"}
 
 # IANA "HTTP Status Code Registry". 306 is reserved, so it has no phrase.
 STATUS_PHRASES: dict[int, bytes] = {

@@ -150,6 +150,14 @@ def test_what_comes_behind_a_reset_of_the_server_is_ignored():
     assert streams.receive_reset(1) is None
 
 
+def test_nothing_is_on_its_way_once_both_have_reset_a_stream():
+    streams = make()
+    streams.reset(opened(streams))
+    streams.receive_reset(1)
+    with breaks_stream(1, STREAM_CLOSED, "closed stream"):
+        streams.receive_data(1, 1, 1, False)
+
+
 def test_late_window_updates_and_resets_are_ignored():
     streams = make()
     streams.end_local(opened(streams, ends=True))
@@ -172,15 +180,19 @@ def test_frames_on_an_idle_stream_break_the_connection(number):
         streams.receive_window_update(number, 1)
 
 
-def test_a_broken_frame_breaks_its_stream_or_nothing():
+def test_a_broken_frame_breaks_its_stream():
     streams = make()
     streams.reset(opened(streams, 1))
-    opened(streams, 3)
+    streams.end_local(opened(streams, 3, ends=True))
+    opened(streams, 5)
     streams.receive_broken_frame(1, PROTOCOL_ERROR, "late")
-    with breaks_stream(3, PROTOCOL_ERROR, "open"):
-        streams.receive_broken_frame(3, PROTOCOL_ERROR, "open")
+    with breaks_stream(3, PROTOCOL_ERROR, "closed"):
+        streams.receive_broken_frame(3, PROTOCOL_ERROR, "closed")
+    streams.receive_broken_frame(3, PROTOCOL_ERROR, "closed")
+    with breaks_stream(5, PROTOCOL_ERROR, "open"):
+        streams.receive_broken_frame(5, PROTOCOL_ERROR, "open")
     with breaks_connection(PROTOCOL_ERROR, "idle"):  # which cannot be reset: RFC 9113, 5.1
-        streams.receive_broken_frame(5, PROTOCOL_ERROR, "idle")
+        streams.receive_broken_frame(7, PROTOCOL_ERROR, "idle")
 
 
 # --- 5.1.1 and 5.1.2: numbers ---

@@ -10,7 +10,7 @@ from gasgi.http2.frames import FrameReader
 from gasgi.http2.sink import FrameSink
 from gasgi.http2.wire import PREFACE
 
-__all__ = ["BEGIN", "Recorder", "frame", "number", "read", "settings"]
+__all__ = ["BEGIN", "Recorder", "frame", "frames_of", "number", "read", "settings"]
 
 
 def number(value: int) -> bytes:
@@ -26,6 +26,17 @@ def frame(frame_type: int, flags: int = 0, stream_id: int = 0, payload: bytes = 
 def settings(*pairs: tuple[int, int]) -> bytes:
     """A SETTINGS frame."""
     return frame(4, 0, 0, b"".join(setting.to_bytes(2, "big") + number(value) for setting, value in pairs))
+
+
+def frames_of(data: bytes) -> list[tuple[int, int, int, bytes]]:
+    """Type, flags, stream and payload of each frame."""
+    found = []
+    while data:
+        length = int.from_bytes(data[:3], "big")
+        assert len(data) >= 9 + length
+        found.append((data[3], data[4], int.from_bytes(data[5:9], "big"), data[9 : 9 + length]))
+        data = data[9 + length :]
+    return found
 
 
 BEGIN = PREFACE + settings()

@@ -78,6 +78,8 @@ class Call:
 class HttpRig:
     """Use as a context manager. Without an ``app`` the test answers each ``Call`` itself; they gather in ``calls``."""
 
+    protocol: Any = HttpConnection
+
     def __init__(
         self,
         app: App | None = None,
@@ -97,7 +99,7 @@ class HttpRig:
             prepare(self.runtime)
         self.complaints: list[dict[str, Any]] = []
         self.loop.set_exception_handler(lambda loop, context: self.complaints.append(context))
-        self.connection = HttpConnection(self.runtime)
+        self.connection = self.protocol(self.runtime)
         self.is_lost = False
         self.run(self._connect())
 

@@ -121,6 +121,11 @@ def test_combined_line_reads_as_documented():
     )
 
 
+def test_http_2_is_told_apart():
+    request = RequestView(FakeHead(b"/a", http_version="2"), None, None, "http")
+    assert gasgis('"%(r)s" %(H)s', request, RESPONSES[0]) == '"GET /a HTTP/2.0" HTTP/2.0'
+
+
 def test_refused_request_without_a_head_has_dashes():
     assert gasgis('%(h)s "%(r)s" %(U)s %(q)s %(s)s', REQUESTS[-1], ResponseView(400, [], 0, 0)) == (
         '192.0.2.1 "- - -" -  400'

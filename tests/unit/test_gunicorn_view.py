@@ -122,6 +122,12 @@ def test_http_1_0_is_told_apart():
     assert (view.version, view.protocol) == ((1, 0), "HTTP/1.0")
 
 
+def test_http_2_has_the_version_that_logs_write():
+    view = RequestView(FakeHead(http_version="2"), CLIENT, SERVER, "http")
+    assert (view.version, view.protocol) == ((2, 0), "HTTP/2.0")
+    assert view.environ["SERVER_PROTOCOL"] == "HTTP/2.0"
+
+
 def test_response_has_what_gunicorns_response_has():
     response = ResponseView(404, [(b"Content-Length", b"12"), (b"x", b"\xe9")], 12, 0.25)
     assert (response.status, response.status_code) == ("404 Not Found", 404)

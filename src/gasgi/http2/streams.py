@@ -136,6 +136,8 @@ class Streams:
         stream = self._streams.get(number)
         if stream is None:
             self._check_not_idle(number, "RST_STREAM")
+            if self._end_of(number) == _RESET_HERE:
+                self._remember(number, _RESET_BY_CLIENT)
         else:
             self._close(stream, _RESET_BY_CLIENT)
         return stream
@@ -167,10 +169,13 @@ class Streams:
 
     def receive_broken_frame(self, number: int, code: int, text: str) -> None:
         """Take a frame that breaks its stream: raise StreamError, Http2Error on one that cannot be reset."""
-        if number in self._streams:
-            raise StreamError(number, code, text)
         if self._is_idle(number):
             raise Http2Error(code, text)
+        if number not in self._streams:
+            if self._end_of(number) == _RESET_HERE:
+                return
+            self._remember(number, _RESET_HERE)
+        raise StreamError(number, code, text)
 
     # What is sent to the client
 

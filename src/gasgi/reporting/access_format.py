@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 
 from gasgi.quoting import quote
 from gasgi.reporting.gunicorn_view import RequestView, ResponseView, to_text
+from gasgi.tables import PROTOCOLS
 
 __all__ = ["AccessFormat", "Atom"]
 
@@ -156,7 +157,7 @@ def _request_line(request: RequestView, response: ResponseView) -> str:
     head = request.head
     if head is None:
         return "- - -"
-    return quote(f"{head.method} {to_text(head.target)} HTTP/{head.http_version}")
+    return quote(f"{head.method} {to_text(head.target)} {PROTOCOLS[head.http_version]}")
 
 
 def _status(request: RequestView, response: ResponseView) -> str:

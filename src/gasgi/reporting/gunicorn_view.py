@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gasgi.tables import CLIENT_LEFT, STATUS_PHRASES
+from gasgi.tables import CLIENT_LEFT, PROTOCOLS, STATUS_PHRASES
 
 if TYPE_CHECKING:
     from gasgi._accel import RequestHead
 
 __all__ = ["RequestView", "ResponseView", "to_text"]
 
+_VERSIONS = {"1.0": (1, 0), "1.1": (1, 1), "2": (2, 0)}
 # RFC 3875, 4.1: these two have no HTTP_ in front of their names.
 _PLAIN_NAMES = frozenset(("CONTENT_TYPE", "CONTENT_LENGTH"))
 
@@ -71,12 +72,12 @@ class RequestView:
 
     @property
     def version(self) -> tuple[int, int]:
-        return (1, 0) if self.head is not None and self.head.http_version == "1.0" else (1, 1)
+        return (1, 1) if self.head is None else _VERSIONS[self.head.http_version]
 
     @property
     def protocol(self) -> str:
         """HTTP version as a status line writes it."""
-        return "-" if self.head is None else "HTTP/" + self.head.http_version
+        return "-" if self.head is None else PROTOCOLS[self.head.http_version]
 
     @property
     def headers(self) -> list[tuple[str, str]]:

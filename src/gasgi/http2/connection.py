@@ -1,0 +1,392 @@
+"""An HTTP/2 connection: reads frames, runs an exchange for each stream, and ends with GOAWAY.
+
+The asyncio protocol of a connection whose client speaks HTTP/2, by ALPN or by prior knowledge. Its parts: reader and
+streams judge what comes, the sender writes what goes, the guard counts what costs a client nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from gasgi._accel import HpackDecoder
+from gasgi.asgi.admission import admit
+from gasgi.asgi.http import HttpExchange
+from gasgi.errors import Http2Error, RequestError, StreamError
+from gasgi.http2.encoder import (
+    SETTINGS_ACK,
+    encode_goaway,
+    encode_ping_ack,
+    encode_reset,
+    encode_settings,
+    encode_window_update,
+)
+from gasgi.http2.floods import (
+    EMPTY_DATA,
+    PINGS,
+    PRIORITIES,
+    PROVOKED_RESETS,
+    RESETS,
+    SETTINGS_FRAMES,
+    UNKNOWN_FRAMES,
+    WINDOW_UPDATES,
+    FloodGuard,
+)
+from gasgi.http2.frames import FrameReader
+from gasgi.http2.heads import HeadReader, check_trailers
+from gasgi.http2.leaving import Leaving
+from gasgi.http2.sender import Sender
+from gasgi.http2.sink import FrameSink
+from gasgi.http2.stream import Http2Stream
+from gasgi.http2.streams import Stream, Streams
+from gasgi.http2.wire import (
+    DEFAULT_WINDOW,
+    HEADER_TABLE_SIZE,
+    INITIAL_WINDOW_SIZE,
+    MAX_CONCURRENT_STREAMS,
+    MAX_FRAME_SIZE,
+    MAX_FRAME_SIZE_MIN,
+    MAX_HEADER_LIST_SIZE,
+    MAX_STREAM_ID,
+)
+from gasgi.http2_codes import NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM
+from gasgi.proxy.protocol import ProxyInfo
+from gasgi.serving.deadlines import Deadlines
+from gasgi.serving.flow import WriteGate, resume_reading
+from gasgi.serving.peer import Peer
+from gasgi.serving.runtime import Runtime
+
+__all__ = ["Http2Connection"]
+
+MAX_STREAMS = 100
+MAX_LIST_BYTES = 65536
+MAX_BLOCK_BYTES = 2 * MAX_LIST_BYTES  # up to here a list that is too large is answered, beyond it the connection ends
+CONNECTION_WINDOW = 1024 * 1024  # given back as bytes come: what is held, the windows of the streams bound
+PSEUDO_FIELDS = 5
+GOAWAY_S = 1.0  # between the two GOAWAYs of a stop: what is on its way by then is still served
+
+
+class Http2Connection(FrameSink):
+    """``proxied`` is what a PROXY protocol header said, which the server reads before this is made."""
+
+    def __init__(self, runtime: Runtime, proxied: ProxyInfo | None = None) -> None:
+        # Fixed for the connection
+        self._runtime = runtime
+        self._proxied = proxied
+        self._transport: asyncio.Transport = None  # type: ignore[assignment]  # from connection_made on
+        self._peer: Peer = None  # type: ignore[assignment]  # from connection_made on
+        self._gate = WriteGate(runtime.loop)
+        self._streams = Streams(MAX_STREAMS, DEFAULT_WINDOW, CONNECTION_WINDOW)
+        self._guard = FloodGuard()
+        self._sender = Sender(runtime, self._gate, self._streams, self._guard)
+        self._reader = FrameReader(self, MAX_FRAME_SIZE_MIN, MAX_BLOCK_BYTES)
+        limits = runtime.head_limits
+        self._decoder = HpackDecoder(max_list_bytes=MAX_LIST_BYTES, max_fields=limits.fields + PSEUDO_FIELDS)
+        self._heads = HeadReader(limits, False)
+        self._deadlines = Deadlines(runtime)
+        self._leaving = Leaving(runtime)
+
+        # What it does
+        self._is_ending = False  # the last GOAWAY is sent
+        self._shut_at = 0.0  # when the last GOAWAY of a stop is due
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        runtime = self._runtime
+        self._transport = transport
+        self._sender.outbox.transport = self._deadlines.transport = transport
+        self._peer = Peer(runtime, transport, self._proxied)
+        transport.set_write_buffer_limits(high=runtime.settings.write_buffer_bytes)
+        runtime.connections.add(self)
+        self._sender.last_active = runtime.now
+        self._deadlines.set_read(runtime.settings.first_byte_timeout_s)
+        settings = ((MAX_CONCURRENT_STREAMS, MAX_STREAMS), (MAX_HEADER_LIST_SIZE, MAX_LIST_BYTES))
+        outbox = self._sender.outbox
+        outbox.put(encode_settings(settings) + encode_window_update(0, CONNECTION_WINDOW - DEFAULT_WINDOW))
+        outbox.flush_soon()
+
+    def data_received(self, data: bytes) -> None:
+        reader = self._reader
+        try:
+            reader.feed(data)
+        except Http2Error as exc:
+            self._end(exc.code, exc.text)
+            return
+        increment = self._streams.take_credit()
+        if increment:
+            self._sender.outbox.put(encode_window_update(0, increment))
+            self._sender.outbox.flush_soon()
+        if reader.is_in_block():
+            if not self._deadlines.read_at:
+                self._deadlines.set_read(self._runtime.settings.header_timeout_s)
+        elif reader.has_begun():
+            self._deadlines.read_at = 0.0
+
+    def eof_received(self) -> None:
+        pass  # the transport closes: no client of HTTP/2 shuts one side
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._reader.stop()
+        self._deadlines.clear()
+        self._is_ending = True
+        self._drop()
+        if self._sender.running:
+            # Stays among the connections until the last app has ended: that is who sweeps their grace periods.
+            self._sender.on_quiet = self._forget
+        else:
+            self._forget()
+
+    def pause_writing(self) -> None:
+        self._gate.pause()
+        self._deadlines.set_write()
+        # A client that takes nothing must not be owed ever more acknowledgements.
+        if not self._is_ending:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._deadlines.write_at = 0.0
+        self._gate.resume()
+        if not self._is_ending:
+            self._sender.pump()
+            resume_reading(self._runtime.loop, self._transport)
+
+    # Connection, for the server and the turns
+
+    def sweep(self, now: float) -> None:
+        deadlines = self._deadlines
+        self._leaving.sweep(now)
+        if self._is_ending:
+            if deadlines.is_write_over(now):
+                self._transport.abort()
+            return
+        for state in self._streams:
+            state.owner.sweep(now)
+        if deadlines.is_read_over(now):
+            self._end(PROTOCOL_ERROR if self._reader.has_begun() else NO_ERROR, "the client was silent for too long")
+        elif deadlines.is_write_over(now):
+            self._transport.abort()
+        elif self._shut_at and now >= self._shut_at:
+            self._shut_at = 0.0
+            self._shut()
+        elif self._is_idle() and self._sender.last_active + self._runtime.keep_alive_s <= now:
+            self._end(NO_ERROR, "")
+
+    def _is_idle(self) -> bool:
+        return self._reader.has_begun() and not len(self._streams)
+
+    def drain(self) -> None:
+        if self._is_ending or self._shut_at:
+            return
+        # RFC 9113, 6.8: a first GOAWAY refuses nothing; the real one comes when requests on their way have arrived.
+        self._sender.outbox.put(encode_goaway(MAX_STREAM_ID, NO_ERROR))
+        self._sender.outbox.flush()
+        self._shut_at = self._runtime.now + GOAWAY_S
+
+    def abort(self) -> None:
+        for state in self._streams:
+            exchange = state.owner.exchange
+            if exchange is not None:
+                exchange.cancel()
+        self._leaving.cancel()
+        self._gate.lost()
+        self._transport.abort()
+
+    def take_turn(self) -> None:
+        if not self._is_ending:
+            self._reader.resume()
+            self.data_received(b"")
+
+    # FrameSink
+
+    def on_headers(self, stream_id: int, block: bytes, ends_stream: bool, is_broken: bool) -> None:
+        refusal: RequestError | None = None
+        fields: list[tuple[bytes, bytes]] = []
+        try:
+            fields = self._decoder.decode(block)
+        except RequestError as exc:
+            refusal = exc
+        try:
+            state = self._streams.receive_headers(stream_id, ends_stream)
+            if state is None:
+                return
+            if is_broken:
+                raise StreamError(stream_id, PROTOCOL_ERROR, "stream depends on itself")
+            if state.owner is not None:
+                if refusal is not None:
+                    raise StreamError(stream_id, PROTOCOL_ERROR, "trailers are too large")
+                check_trailers(stream_id, fields, self._decoder.flaw)
+                state.owner.receive(b"", True)
+            elif self._sender.running >= 2 * MAX_STREAMS:
+                # A reset makes room among the streams at once; the app of the stream may still run.
+                raise StreamError(stream_id, REFUSED_STREAM, "too many requests whose clients have left")
+            else:
+                self._begin(state, fields, ends_stream, refusal)
+        except StreamError as exc:
+            self._break(exc)
+
+    def _begin(
+        self, state: Stream, fields: list[tuple[bytes, bytes]], ends_stream: bool, refusal: RequestError | None
+    ) -> None:
+        """Hand a request to the app."""
+        runtime = self._runtime
+        stream = Http2Stream(self._sender, state)
+        state.owner = stream
+        try:
+            if refusal is not None:
+                raise refusal
+            head = self._heads.read(state.number, fields, self._decoder.flaw, ends_stream)
+            if head.content_length >= 0:
+                self._streams.expect_length(state, head.content_length)
+            scope = admit(runtime, self._peer, stream.record, head)
+            exchange = HttpExchange(runtime, stream, scope, head)
+        except RequestError as exc:
+            runtime.log.info("Refused a request from %s: %s", self._peer, exc)
+            if stream.record is not None and not stream.record.has_begun():
+                stream.record.begin(None, self._peer.client, self._peer.server, self._peer.scheme, self._peer.proxied)
+            stream.answer(exc.status, exc.fields)
+            return
+        stream.begin(head, exchange)
+        self._sender.running += 1
+        exchange.start()
+        if runtime.turns.is_over():
+            # The frames behind wait for their turn, and then the bytes behind them.
+            self._reader.pause()
+            runtime.turns.wait(self)
+
+    def on_data(self, stream_id: int, piece: bytes, window_bytes: int, ends_stream: bool) -> None:
+        if not piece and not ends_stream:
+            self._guard.count(EMPTY_DATA, self._runtime.now)
+        try:
+            state = self._streams.receive_data(stream_id, len(piece), window_bytes, ends_stream)
+        except StreamError as exc:
+            self._break(exc)
+            return
+        if state is not None:
+            state.owner.receive(piece, ends_stream)
+
+    def on_reset(self, stream_id: int, code: int) -> None:
+        self._guard.count(RESETS, self._runtime.now)
+        state = self._streams.receive_reset(stream_id)
+        if state is not None:
+            self._lose(state)
+
+    def on_window_update(self, stream_id: int, increment: int) -> None:
+        self._guard.count(WINDOW_UPDATES, self._runtime.now)
+        try:
+            state = self._streams.receive_window_update(stream_id, increment)
+        except StreamError as exc:
+            self._break(exc)
+            return
+        if state is not None:
+            state.owner.window_opened()
+        elif not stream_id:
+            self._sender.pump()
+
+    def on_settings(self, settings: list[tuple[int, int]]) -> None:
+        self._guard.count(SETTINGS_FRAMES, self._runtime.now)
+        sender = self._sender
+        for setting, value in settings:
+            if setting == HEADER_TABLE_SIZE:
+                sender.encoder.set_max_table_bytes(value)
+            elif setting == INITIAL_WINDOW_SIZE:
+                self._streams.receive_initial_window(value)
+                for state in self._streams:
+                    state.owner.window_opened()
+            elif setting == MAX_FRAME_SIZE:
+                # Larger frames would keep other streams waiting for longer.
+                sender.max_frame_bytes = MAX_FRAME_SIZE_MIN
+        sender.outbox.put(SETTINGS_ACK)
+        sender.outbox.flush_soon()
+
+    def on_settings_ack(self) -> None:
+        self._guard.count(SETTINGS_FRAMES, self._runtime.now)
+
+    def on_ping(self, payload: bytes) -> None:
+        self._guard.count(PINGS, self._runtime.now)
+        self._sender.outbox.put(encode_ping_ack(payload))
+        self._sender.outbox.flush_soon()
+
+    def on_ping_ack(self, payload: bytes) -> None:
+        self._guard.count(PINGS, self._runtime.now)
+
+    def on_goaway(self, last_stream_id: int, code: int) -> None:
+        # The client opens no more: its streams end, and then the connection.
+        self._guard.count(SETTINGS_FRAMES, self._runtime.now)
+        self._close_when_empty()
+
+    def on_priority(self, stream_id: int) -> None:
+        self._guard.count(PRIORITIES, self._runtime.now)
+
+    def on_unknown(self, frame_type: int) -> None:
+        self._guard.count(UNKNOWN_FRAMES, self._runtime.now)
+
+    def on_broken_frame(self, stream_id: int, code: int, text: str) -> None:
+        try:
+            self._streams.receive_broken_frame(stream_id, code, text)
+        except StreamError as exc:
+            self._break(exc)
+
+    # Ends
+
+    def _break(self, exc: StreamError) -> None:
+        """Reset the stream that the client has broken."""
+        self._runtime.log.info("Reset a stream of %s: %s", self._peer, exc)
+        self._guard.count(PROVOKED_RESETS, self._runtime.now)
+        state = self._streams.get(exc.stream_id)
+        if state is not None:
+            self._streams.reset(state)
+            self._lose(state)
+        self._sender.outbox.put(encode_reset(exc.stream_id, exc.code))
+        self._sender.outbox.flush_soon()
+
+    def _lose(self, state: Stream) -> None:
+        """Tell the app of a stream that is closed."""
+        stream: Http2Stream | None = state.owner
+        if stream is not None:
+            stream.lose()
+            self._leaving.add(stream)
+
+    def _shut(self) -> None:
+        """Say which stream was the last one, and close behind it."""
+        self._streams.shut()
+        self._sender.outbox.put(encode_goaway(self._streams.last_number, NO_ERROR))
+        self._sender.outbox.flush()
+        self._close_when_empty()
+
+    def _close_when_empty(self) -> None:
+        self._sender.on_empty = self._close
+        if not len(self._streams):
+            self._close()
+
+    def _end(self, code: int, text: str) -> None:
+        """End the connection at once: nothing that comes is read any more."""
+        if self._is_ending:
+            return
+        if code != NO_ERROR:
+            self._runtime.log.info("Closing the connection of %s: HTTP/2 error %d: %s", self._peer, code, text)
+        self._sender.outbox.put(encode_goaway(self._streams.last_number, code, text.encode()))
+        self._close()
+
+    def _forget(self) -> None:
+        """The connection is lost, and no app of it runs any more."""
+        self._sender.on_quiet = None
+        self._leaving.clear()
+        self._runtime.forget(self)
+
+    def _close(self) -> None:
+        self._is_ending = True
+        self._reader.stop()
+        self._sender.outbox.flush()
+        self._transport.close()
+        # A client that does not read keeps a closing transport open.
+        self._deadlines.read_at = 0.0
+        self._deadlines.set_write()
+        self._drop()
+
+    def _drop(self) -> None:
+        """Nothing is written any more: tell the apps of all streams."""
+        self._gate.lost()
+        self._sender.clear()
+        for state in self._streams:
+            self._streams.reset(state)
+            self._lose(state)

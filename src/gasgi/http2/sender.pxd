@@ -1,0 +1,56 @@
+cimport cython
+
+from gasgi._hpack cimport HpackEncoder as Encoder
+from gasgi.asgi.stream cimport HttpStream
+from gasgi.http2.encoder cimport encode_headers, encode_reset, encode_window_update
+from gasgi.http2.floods cimport FloodGuard
+from gasgi.http2.streams cimport Stream, Streams
+from gasgi.serving.flow cimport WriteGate
+from gasgi.serving.outbox cimport Outbox
+from gasgi.serving.runtime cimport Runtime
+
+cdef Py_ssize_t FLUSH_BYTES, TURN_BYTES
+
+cdef class Queued(HttpStream):
+    cpdef Py_ssize_t send_frame(self) except -1
+    cpdef bint stays(self) except -1
+
+@cython.final
+cdef class Sender:
+    cdef public Runtime runtime
+    cdef public WriteGate gate
+    cdef public Outbox outbox
+    cdef public Streams streams
+    cdef public FloodGuard guard
+    cdef public Encoder encoder
+    cdef public object on_empty
+    cdef public object on_quiet
+    cdef public Py_ssize_t max_frame_bytes
+    cdef public Py_ssize_t running
+    cdef public Py_ssize_t held
+    cdef public bint is_watched
+    cdef public Py_ssize_t number
+    cdef public double last_active
+    cdef object _row
+    cdef bint _is_turn_due
+    cdef bytes _server_line
+    cdef tuple _server
+    cdef bytes _date_line
+    cdef tuple _date
+
+    cpdef tuple server(self)
+    cpdef tuple date(self)
+    cpdef bytes head(self, long long number, int status, fields, bint ends_stream)
+    cpdef bytes trailers(self, long long number, fields)
+    @cython.locals(increment=Py_ssize_t)
+    cpdef give_back(self, Stream stream, Py_ssize_t size)
+    cpdef reset(self, Stream stream, long long code)
+    cpdef stream_over(self)
+    cpdef app_over(self)
+    cpdef hold_head(self)
+    cpdef bint holds_head(self) except -1
+    cpdef send_held_head(self)
+    cpdef queue(self, Queued stream)
+    @cython.locals(stream=Queued, left=Py_ssize_t)
+    cpdef pump(self)
+    cpdef clear(self)

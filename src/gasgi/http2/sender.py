@@ -1,0 +1,184 @@
+"""What the streams of an HTTP/2 connection share to send: codec, windows, outbox, and whose DATA goes next.
+
+Streams whose DATA cannot leave at once stand in a row and send a frame each in turn.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from gasgi._accel import HpackEncoder
+from gasgi.asgi.stream import HttpStream
+from gasgi.http2.encoder import encode_headers, encode_reset, encode_window_update
+from gasgi.http2.floods import FloodGuard
+from gasgi.http2.streams import Stream, Streams
+from gasgi.http2.wire import MAX_FRAME_SIZE_MIN
+from gasgi.serving.flow import WriteGate
+from gasgi.serving.outbox import Outbox
+from gasgi.serving.runtime import Runtime
+from gasgi.serving.sizes import FLUSH_BYTES
+
+__all__ = ["Queued", "Sender"]
+
+TURN_BYTES = 256 * 1024  # of DATA in a turn of the loop: then the others have their turn
+
+
+class Queued(HttpStream):
+    """A stream that can stand in the row."""
+
+    def send_frame(self) -> int:
+        """Send one DATA frame, as large as windows and frame size allow; return its size."""
+        raise NotImplementedError
+
+    def stays(self) -> bool:
+        """Whether it stands in the row again: DATA waits and the window of the stream is open."""
+        raise NotImplementedError
+
+
+class Sender:
+    """One per connection."""
+
+    def __init__(self, runtime: Runtime, gate: WriteGate, streams: Streams, guard: FloodGuard) -> None:
+        # Fixed for the connection
+        self.runtime = runtime
+        self.gate = gate
+        self.outbox = Outbox(runtime.loop, gate)
+        self.streams = streams
+        self.guard = guard
+        self.encoder = HpackEncoder()
+        self.on_empty: Callable[[], object] | None = None  # called when the last stream has ended, once it is set
+        self.on_quiet: Callable[[], object] | None = None  # the same for the last app
+
+        # What the client said
+        self.max_frame_bytes = MAX_FRAME_SIZE_MIN
+
+        self.running = 0  # tasks of apps that have not ended
+        self.held = 0  # heads of answers that wait for the first piece of their body
+        self.is_watched = False  # by quiet_heads, for the streams: each of them would be held there
+        self.number = 0
+        self.last_active = 0.0  # when the latest stream ended
+        self._row: deque[Queued] = deque()
+        self._is_turn_due = False
+
+        # The fields of the server, as pairs
+        self._server_line = b""
+        self._server: tuple[bytes, bytes] | None = None
+        self._date_line = b""
+        self._date: tuple[bytes, bytes] | None = None
+
+    def server(self) -> tuple[bytes, bytes] | None:
+        """Return the server field, None where it is switched off."""
+        line = self.runtime.server_field
+        if line is not self._server_line:
+            self._server_line = line
+            self._server = _pair_of(line)
+        return self._server
+
+    def date(self) -> tuple[bytes, bytes] | None:
+        """Return the date field: the same object for a second."""
+        line = self.runtime.date_field
+        if line is not self._date_line:
+            self._date_line = line
+            self._date = _pair_of(line)
+        return self._date
+
+    def head(self, number: int, status: int, fields: Iterable[tuple[bytes, bytes]], ends_stream: bool) -> bytes:
+        """Encode a head; what it returns must go into the outbox before anything else is encoded."""
+        return encode_headers(number, self.encoder.encode(status, fields), ends_stream, self.max_frame_bytes)
+
+    def trailers(self, number: int, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Encode trailers, as ``head`` does."""
+        return encode_headers(number, self.encoder.encode_trailers(fields), True, self.max_frame_bytes)
+
+    def give_back(self, stream: Stream, size: int) -> None:
+        """Let the client send on what the app took."""
+        increment = self.streams.give_back(stream, size)
+        if increment:
+            self.outbox.put(encode_window_update(stream.number, increment))
+            self.outbox.flush_soon()
+
+    def reset(self, stream: Stream, code: int) -> None:
+        """Reset a stream."""
+        self.outbox.put(encode_reset(stream.number, code))
+        self.streams.reset(stream)
+        self.outbox.flush_soon()
+
+    def stream_over(self) -> None:
+        """A stream has left the table."""
+        self.last_active = self.runtime.now
+        if self.on_empty is not None and not len(self.streams):
+            self.on_empty()
+
+    def app_over(self) -> None:
+        """The app of a stream has ended."""
+        self.running -= 1
+        if self.on_quiet is not None and not self.running:
+            self.on_quiet()
+
+    # For quiet_heads
+
+    def hold_head(self) -> None:
+        """A stream holds a head back."""
+        self.held += 1
+        if not self.is_watched:
+            self.runtime.quiet_heads.watch(self)
+
+    def holds_head(self) -> bool:
+        """Look at all streams; return whether one holds a head."""
+        if self.held:
+            for stream in self.streams:
+                stream.owner.looks += 1
+        return self.held > 0
+
+    def send_held_head(self) -> None:
+        """Let go what has been looked at before."""
+        for stream in self.streams:
+            stream.owner.send_quiet_head()
+        if self.held and not self.is_watched:
+            self.runtime.quiet_heads.watch(self)
+
+    # The row
+
+    def queue(self, stream: Queued) -> None:
+        """Let a stream that can send have its turn; it must not stand in the row already."""
+        self._row.append(stream)
+        if not self._is_turn_due:
+            self._is_turn_due = True
+            self.runtime.loop.call_soon(self._take_turn)
+
+    def pump(self) -> None:
+        """Send from the row until both ends have enough: a frame of each stream in turn."""
+        row = self._row
+        left = TURN_BYTES
+        while row and self.gate.is_open and self.streams.send_window > 0:
+            if left <= 0:
+                if not self._is_turn_due:
+                    self._is_turn_due = True
+                    self.runtime.loop.call_soon(self._take_turn)
+                break
+            stream = row.popleft()
+            left -= stream.send_frame()
+            if stream.stays():
+                row.append(stream)
+            if self.outbox.size >= FLUSH_BYTES:
+                self.outbox.flush()
+        self.outbox.flush_soon()
+
+    def clear(self) -> None:
+        """The connection is lost."""
+        self._row.clear()
+        self.outbox.clear()
+        self.runtime.quiet_heads.forget(self)
+        self.on_empty = None
+
+    def _take_turn(self) -> None:
+        self._is_turn_due = False
+        if not self.gate.is_lost:
+            self.pump()
+
+
+def _pair_of(line: bytes) -> tuple[bytes, bytes] | None:
+    """Return a field line of HTTP/1.1 as a pair."""
+    name, colon, value = line.partition(b": ")
+    return (name, value.rstrip(b"\r\n")) if colon else None

@@ -1,0 +1,400 @@
+"""One request and its answer on an HTTP/2 connection: the HttpStream of an exchange (RFC 9113, 8.1).
+
+Frames the answer and holds it back as long as the client's windows are shut. What the frames may be, ``streams`` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Coroutine, Iterable
+from typing import Any
+
+from gasgi._accel import RequestHead, check_fields
+from gasgi.asgi.awaitables import DONE
+from gasgi.asgi.http import HttpExchange
+from gasgi.errors import ASGIMisuse, ClientDisconnected
+from gasgi.http2.answer_rules import checked_trailers, small_answer, take_length
+from gasgi.http2.encoder import encode_data_head
+from gasgi.http2.file_body import send_file
+from gasgi.http2.pieces import Pieces
+from gasgi.http2.sender import Queued, Sender
+from gasgi.http2.streams import CLOSED, HALF_CLOSED_LOCAL, Stream
+from gasgi.http2_codes import CANCEL, INTERNAL_ERROR, NO_ERROR
+from gasgi.reporting.record import Record
+from gasgi.serving.flow import WriteGate
+from gasgi.serving.sizes import FLUSH_BYTES, JOIN_BYTES
+from gasgi.tables import CLIENT_LEFT
+
+__all__ = ["Http2Stream"]
+
+# How far the answer is:
+#   WAITING --first piece of the body--> SENDING --last piece--> ENDING --END_STREAM--> OVER
+#   any --a reset, by whomever, or the connection is lost--> OVER
+WAITING = 0
+SENDING = 1
+ENDING = 2  # the app has said all; DATA may wait for the client
+OVER = 3
+
+
+class Http2Stream(Queued):
+    """Made for one request. ``state`` is its place among the streams of the connection."""
+
+    def __init__(self, sender: Sender, state: Stream) -> None:
+        self._sender = sender
+        self.state = state
+        self.number = state.number
+        self.exchange: HttpExchange | None = None
+        self.record = None if sender.runtime.observer is None else Record(sender.runtime.observer)
+
+        # The request
+        self.wants_continue = False
+        self._is_head_request = False
+
+        # The answer
+        self.phase = WAITING
+        self.status = 0
+        self.length_left = -1  # what the app's content-length still allows, bytes
+        self.sent_bytes = 0
+        self.looks = 0  # how often quiet_heads has looked at the head that is held
+        self._fields: list[tuple[bytes, bytes]] | None = None
+        self._has_no_body = False
+        self._trailers: list[tuple[bytes, bytes]] | None = None
+        self._waiting: Pieces | None = None  # for the window of the client; made with the first piece
+        self._is_in_row = False
+        self._gate: WriteGate | None = None  # made when the app has to wait for the window
+
+        # Deadlines, in loop time; 0 for none
+        self.grace_at = 0.0  # an app whose client has left is cancelled
+        self._read_at = 0.0  # the client has been silent in a body that the app waits for
+        self._write_at = 0.0  # the client has taken nothing of an answer that waits for its window
+
+    def begin(self, head: RequestHead, exchange: HttpExchange) -> None:
+        """Take a request that has been admitted."""
+        self.exchange = exchange
+        self.wants_continue = head.expects_continue
+        self._is_head_request = head.method == "HEAD"
+        if (head.is_chunked or head.content_length > 0) and not self.wants_continue:
+            self._expect_body()
+
+    # What the client sends
+
+    def receive(self, piece: bytes, ends_stream: bool) -> None:
+        """Take a piece of the body."""
+        exchange = self.exchange
+        if exchange is None:
+            return
+        if piece:
+            self.wants_continue = False
+            exchange.feed_body(piece)
+        self._read_at = 0.0
+        if ends_stream:
+            exchange.end_body()
+        elif self.state.receive_window > 0:  # otherwise the app has not taken what came
+            self._expect_body()
+
+    def window_opened(self) -> None:
+        """The client takes more."""
+        if not self._is_in_row and self.stays():
+            self._sender.queue(self)
+
+    def lose(self) -> None:
+        """The stream was reset, or its connection is lost; the state has been moved."""
+        if self.phase == OVER:
+            return
+        status = self.status if self.phase != WAITING else CLIENT_LEFT
+        if self.phase == WAITING and self._fields is not None:
+            self._sender.held -= 1
+        self.phase = OVER
+        self._forget_pieces()
+        if self._gate is not None:
+            self._gate.lost()
+        self._report(status)
+        if self.exchange is not None:
+            self.exchange.disconnect()
+        self._sender.stream_over()
+
+    # HttpStream, for the exchange
+
+    def prepare_head(self, status: int, headers: Iterable[Iterable[bytes]]) -> None:
+        self._check()
+        if status < 200:
+            raise ASGIMisuse(f"http.response.start takes a final status, not {status}")
+        sender = self._sender
+        fields, self.length_left = check_fields(status, headers, sender.server(), sender.date())
+        if self._fields is None:
+            sender.hold_head()
+        self._fields = fields
+        self.looks = 0
+        self.status = status
+        self._has_no_body = status == 204 or status == 304 or status == 205 or self._is_head_request
+
+    def send_body(self, body: bytes, more: bool) -> Awaitable[None]:
+        self._check()
+        size = len(body)
+        if self.length_left >= 0 and not self._has_no_body:
+            self.length_left = take_length(self.length_left, size, more)
+        if self.phase == WAITING:
+            self._begin(body, size, more)
+        elif not self._has_no_body:
+            self._put(body, size, more)
+        elif not more:
+            self._end()
+        return self._pace(size) if more else DONE
+
+    def send_informational(self, status: int, headers: Iterable[Iterable[bytes]]) -> Awaitable[None]:
+        self._check()
+        sender = self._sender
+        sender.outbox.put(sender.head(self.number, status, check_fields(status, headers, None, None)[0], False))
+        sender.outbox.flush()
+        return sender.gate.next_turn()
+
+    def send_trailers(self, headers: Iterable[Iterable[bytes]], more: bool) -> Awaitable[None]:
+        self._check()
+        fields = checked_trailers(headers)
+        if not self._has_no_body:
+            self._trailers = fields if self._trailers is None else self._trailers + fields
+        if more:
+            return DONE
+        return self.send_body(b"", False)
+
+    def send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> Coroutine[Any, Any, None]:
+        self._check()
+        count = 0 if self._has_no_body else count
+        return send_file(self._sender.runtime.loop, self.send_body, self.length_left, file, offset, count, more)
+
+    def body_taken(self, size: int) -> None:
+        sender = self._sender
+        if self.wants_continue:
+            self.wants_continue = False
+            if self.phase == WAITING:
+                sender.outbox.put(sender.head(self.number, 100, (), False))
+                sender.outbox.flush_soon()
+        if size:
+            sender.give_back(self.state, size)
+        self._expect_body()
+
+    def fail(self) -> None:
+        if self.phase == WAITING:
+            self.answer(500, ())
+        elif self.phase == SENDING:
+            self.cut_off()
+
+    def cut_off(self) -> None:
+        self.reset(INTERNAL_ERROR)
+
+    def give_up(self) -> None:
+        if self.phase < ENDING:
+            self.reset(CANCEL)
+
+    def exchange_ended(self) -> None:
+        self.exchange = None
+        self._sender.app_over()
+
+    # For quiet_heads
+
+    def send_quiet_head(self) -> None:
+        """Send the head when it is held, and was at the look before; not before the 100 (Continue) of a client."""
+        if self.phase == WAITING and self._fields is not None and self.looks > 1 and not self.wants_continue:
+            self._begin(b"", 0, True)
+
+    # For the connection
+
+    def answer(self, status: int, fields: tuple[tuple[bytes, bytes], ...]) -> None:
+        """Send a small answer of the server's own."""
+        headers, body = small_answer(status, fields)
+        self.prepare_head(status, headers)
+        self.send_body(body, False)
+
+    def sweep(self, now: float) -> None:
+        """Act on the deadlines of a client that says or takes nothing."""
+        if self._read_at and now >= self._read_at:
+            self._read_at = 0.0
+            self._sender.runtime.log.info("The body of stream %d stalled for gasgi_body_timeout_s", self.number)
+            if self.phase == WAITING:
+                exchange = self.exchange
+                self.answer(408, ())
+                if exchange is not None:
+                    exchange.disconnect()
+            else:
+                self.reset(CANCEL)
+        elif self._write_at and now >= self._write_at:
+            self._write_at = 0.0
+            self._sender.runtime.log.info("Stream %d was not read for gasgi_write_timeout_s", self.number)
+            self.reset(CANCEL)
+
+    def reset(self, code: int) -> None:
+        """Reset the stream; the app hears that the client is gone."""
+        if self.state.state != CLOSED:
+            self._sender.reset(self.state, code)
+        self.lose()
+
+    # Framing
+
+    def _expect_body(self) -> None:
+        runtime = self._sender.runtime
+        seconds = runtime.settings.body_timeout_s
+        self._read_at = runtime.now + seconds if seconds > 0 else 0.0
+
+    def _check(self) -> None:
+        if self.phase == OVER:
+            raise ClientDisconnected("the client left before the answer was sent")
+
+    def _begin(self, body: bytes, size: int, more: bool) -> None:
+        """Send the head, and with it the first piece where it has room."""
+        sender = self._sender
+        sender.held -= 1
+        fields: list[tuple[bytes, bytes]] = self._fields  # type: ignore[assignment]  # prepared before any piece
+        ends = not more and self._trailers is None and (size == 0 or self._has_no_body)
+        head = sender.head(self.number, self.status, fields, ends)
+        self.phase = SENDING
+        if self.record is None:
+            self._fields = None
+        sender.outbox.put(head)
+        if ends:
+            self._finish()
+        elif self._has_no_body:
+            sender.outbox.flush_soon()
+            if not more:
+                self._end()
+        elif size or not more:
+            self._put(body, size, more)
+        else:
+            sender.outbox.flush_soon()
+
+    def _put(self, body: bytes, size: int, more: bool) -> None:
+        """Send a piece, or let it wait for the windows and for the other streams."""
+        if not self._waits() and (not size or self._has_room(size)):
+            ends = not more and self._trailers is None
+            if size or ends:
+                self._put_data(body, size, ends)
+            if not more:
+                self._end()
+            return
+        if size:
+            if self._waiting is None:
+                self._waiting = Pieces()
+            self._waiting.put(body)
+            if not self._write_at:
+                self._expect_window()
+        if not more:
+            self._end()
+        self.window_opened()
+
+    def _waits(self) -> bool:
+        """Whether DATA waits for the window, or for the other streams."""
+        return self._waiting is not None and self._waiting.size > 0
+
+    def _has_room(self, size: int) -> bool:
+        """Whether DATA of ``size`` bytes can leave now, in one frame."""
+        sender = self._sender
+        return size <= sender.max_frame_bytes and sender.gate.is_open and size <= sender.streams.sendable(self.state)
+
+    def _put_data(self, body: bytes, size: int, ends: bool) -> None:
+        sender = self._sender
+        outbox = sender.outbox
+        if size <= JOIN_BYTES:
+            outbox.put(encode_data_head(self.number, size, ends) + body)
+        else:
+            outbox.put(encode_data_head(self.number, size, ends))
+            outbox.put(body)
+        outbox.flush_soon()
+        if size:
+            self.sent_bytes += size
+            sender.streams.take_send_window(self.state, size)
+            sender.guard.data_sent(size)
+        if ends:
+            self._finish()
+
+    def send_frame(self) -> int:
+        """Send one DATA frame of what waits; return its size."""
+        sender = self._sender
+        waiting = self._waiting
+        if waiting is None or not waiting.size:
+            return 0
+        most = min(sender.max_frame_bytes, sender.streams.sendable(self.state))
+        if not most:
+            return 0
+        body = waiting.take(most)
+        size = len(body)
+        self._expect_window()
+        is_last = not waiting.size and self.phase == ENDING
+        self._put_data(body, size, is_last and self._trailers is None)
+        if not waiting.size:
+            if is_last and self._trailers is not None:
+                self._end()
+            if self._gate is not None:
+                self._gate.resume()
+        return size
+
+    def _expect_window(self) -> None:
+        """Expect the client to take something of what waits within the write timeout."""
+        runtime = self._sender.runtime
+        seconds = runtime.settings.write_timeout_s
+        self._write_at = runtime.now + seconds if seconds > 0 and self._waits() else 0.0
+
+    def stays(self) -> bool:
+        """Whether DATA waits and the window of the stream is open."""
+        self._is_in_row = self._waits() and self.state.send_window > 0
+        return self._is_in_row
+
+    def _end(self) -> None:
+        """The app has said all: end the stream behind what waits."""
+        if self.phase == OVER:
+            return
+        self.phase = ENDING
+        if self.exchange is not None:
+            self.exchange.complete()
+        sender = self._sender
+        if self._waits():
+            return
+        if self._trailers is not None:
+            sender.outbox.put(sender.trailers(self.number, self._trailers))
+            self._finish()
+        elif self._has_no_body:
+            # The head went out before it was known that nothing follows.
+            self._put_data(b"", 0, True)
+
+    def _finish(self) -> None:
+        """END_STREAM is on its way."""
+        sender = self._sender
+        state = self.state
+        self.phase = OVER
+        self._forget_pieces()
+        sender.streams.end_local(state)
+        if state.state == HALF_CLOSED_LOCAL:
+            # RFC 9113, 8.1: the answer does not need the rest of the request.
+            sender.reset(state, NO_ERROR)
+        else:
+            sender.guard.stream_finished()
+        sender.outbox.flush_soon()
+        self._report(self.status)
+        if self.exchange is not None:
+            self.exchange.complete()
+        sender.runtime.count_request()
+        sender.stream_over()
+
+    def _pace(self, size: int) -> Awaitable[None]:
+        """Return what the app awaits behind a piece with more to come."""
+        sender = self._sender
+        if self._waits():
+            if self._gate is None:
+                self._gate = WriteGate(sender.runtime.loop)
+            self._gate.pause()
+            return self._gate.wait()
+        if sender.outbox.size >= FLUSH_BYTES:
+            sender.outbox.flush()
+            return sender.gate.next_turn()
+        if not size or self._has_no_body:
+            # An app that sends nothing without a pause must not keep the loop from everybody else.
+            return sender.gate.next_turn()
+        return DONE if sender.gate.is_open else sender.gate.wait()
+
+    def _forget_pieces(self) -> None:
+        self._waiting = None
+        self._read_at = self._write_at = 0.0
+
+    def _report(self, status: int) -> None:
+        """Tell the observer, once, how the request ended."""
+        if self.record is not None:
+            fields, self._fields = self._fields, None
+            self.record.end(status, fields, self.sent_bytes)
+            self.record = None
