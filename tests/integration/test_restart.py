@@ -56,7 +56,7 @@ def test_ttin_and_ttou_lose_nothing(start, journal):
         server.wait_for(EXITED)
         wait_for_answers(load, 100)
     check(load, journal)
-    server.wait_for_workers(1)
+    wait_until(lambda: len(server.workers()) == 1, "the end of one worker")
 
 
 def test_usr2_hands_over_to_a_new_master(start, journal):

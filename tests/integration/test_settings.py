@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gasgi.settings import SETTINGS, Setting
-from tests.support.gunicorn import DEADLINE_S
+from tests.support.gunicorn import DEADLINE_S, free_port
 
 GUNICORNS = {
     "root_path": "/api",
@@ -80,7 +80,9 @@ def other_than_default(setting: Setting) -> object:
     if isinstance(default, bool):
         return not default
     if isinstance(default, tuple):
-        return list(setting.choices[-1:])
+        return list(setting.choices[-1:] or default[-1:])
+    if setting.field == "metrics_bind":
+        return f"127.0.0.1:{free_port()}"
     if isinstance(default, str):
         return "other"
     return default + 1
