@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import h2.settings
@@ -494,6 +495,33 @@ def test_the_observer_hears_of_clients_that_left():
             rig.client.reset_stream(one, 8)
         rig.sync()
     assert heard.lines == [("/", "http", 499, None, 0), ("/", "http", 200, b"a", 3), ("/", "http", 200, b"a", 65_532)]
+
+
+@pytest.mark.parametrize("app", [hello, echo])
+def test_a_finished_stream_does_not_wait_for_the_collector(app):
+    with Http2Rig(app) as rig:
+        block = frame(1, 5, 1, rig.client.encoder.encode(request()))[9:]
+        rig.feed(frame(1, 5, 1, block))
+        block = rig.client.encoder.encode(request())
+        gc.collect()
+        gc.disable()
+        try:
+            for number_of in range(3, 203, 2):
+                rig.feed(frame(1, 5, number_of, block))
+            assert rig.runtime.requests_completed == 101
+            found = gc.collect()
+        finally:
+            gc.enable()
+        assert found < 100  # fewer than there were streams
+
+
+def test_a_stop_ends_idle_streams_and_stalled_ones_alike():
+    with Http2Rig(settings=Settings(body_timeout_s=5.0)) as rig:
+        for _ in range(3):
+            rig.ask(request(b"POST"), ends=False)
+        rig.connection.drain()
+        rig.pass_time(7)
+        assert rig.transport.is_closing()
 
 
 def test_nothing_is_written_behind_the_end():

@@ -159,8 +159,8 @@ class Http2Connection(FrameSink):
             if deadlines.is_write_over(now):
                 self._transport.abort()
             return
-        for state in self._streams:
-            state.owner.sweep(now)
+        for stream in self._streams.owners():
+            stream.sweep(now)
         if deadlines.is_read_over(now):
             self._end(PROTOCOL_ERROR if self._reader.has_begun() else NO_ERROR, "the client was silent for too long")
         elif deadlines.is_write_over(now):
@@ -183,8 +183,8 @@ class Http2Connection(FrameSink):
         self._shut_at = self._runtime.now + GOAWAY_S
 
     def abort(self) -> None:
-        for state in self._streams:
-            exchange = state.owner.exchange
+        for stream in self._streams.owners():
+            exchange = stream.exchange
             if exchange is not None:
                 exchange.cancel()
         self._leaving.cancel()
@@ -290,8 +290,8 @@ class Http2Connection(FrameSink):
                 sender.encoder.set_max_table_bytes(value)
             elif setting == INITIAL_WINDOW_SIZE:
                 self._streams.receive_initial_window(value)
-                for state in self._streams:
-                    state.owner.window_opened()
+                for stream in self._streams.owners():
+                    stream.window_opened()
             elif setting == MAX_FRAME_SIZE:
                 # Larger frames would keep other streams waiting for longer.
                 sender.max_frame_bytes = MAX_FRAME_SIZE_MIN

@@ -127,14 +127,14 @@ class Sender:
     def holds_head(self) -> bool:
         """Look at all streams; return whether one holds a head."""
         if self.held:
-            for stream in self.streams:
-                stream.owner.looks += 1
+            for stream in self.streams.owners():
+                stream.looks += 1
         return self.held > 0
 
     def send_held_head(self) -> None:
         """Let go what has been looked at before."""
-        for stream in self.streams:
-            stream.owner.send_quiet_head()
+        for stream in self.streams.owners():
+            stream.send_quiet_head()
         if self.held and not self.is_watched:
             self.runtime.quiet_heads.watch(self)
 

@@ -65,5 +65,5 @@ cdef class Http2Stream(Queued):
     cdef _end(self)
     cdef _finish(self)
     cdef _pace(self, Py_ssize_t size)
-    cdef _forget_pieces(self)
+    cdef _forget(self)
     cdef _report(self, int status)

@@ -104,7 +104,7 @@ class Http2Stream(Queued):
         if self.phase == WAITING and self._fields is not None:
             self._sender.held -= 1
         self.phase = OVER
-        self._forget_pieces()
+        self._forget()
         if self._gate is not None:
             self._gate.lost()
         self._report(status)
@@ -280,7 +280,6 @@ class Http2Stream(Queued):
         self.window_opened()
 
     def _waits(self) -> bool:
-        """Whether DATA waits for the window, or for the other streams."""
         return self._waiting is not None and self._waiting.size > 0
 
     def _has_room(self, size: int) -> bool:
@@ -358,7 +357,7 @@ class Http2Stream(Queued):
         sender = self._sender
         state = self.state
         self.phase = OVER
-        self._forget_pieces()
+        self._forget()
         sender.streams.end_local(state)
         if state.state == HALF_CLOSED_LOCAL:
             # RFC 9113, 8.1: the answer does not need the rest of the request.
@@ -388,7 +387,9 @@ class Http2Stream(Queued):
             return sender.gate.next_turn()
         return DONE if sender.gate.is_open else sender.gate.wait()
 
-    def _forget_pieces(self) -> None:
+    def _forget(self) -> None:
+        """Let go of everything, so that nothing waits for the collector."""
+        self.state.owner = None
         self._waiting = None
         self._read_at = self._write_at = 0.0
 

@@ -30,6 +30,7 @@ cdef class Streams:
     cdef public long long receive_window
     cdef public long long credit
 
+    cpdef list owners(self)
     cpdef Stream get(self, long long number)
     cpdef Stream receive_headers(self, long long number, bint ends_stream)
     cpdef Stream receive_data(self, long long number, Py_ssize_t size, Py_ssize_t window_bytes, bint ends_stream)

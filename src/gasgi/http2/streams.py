@@ -78,6 +78,10 @@ class Streams:
     def __iter__(self) -> Iterator[Stream]:
         return iter(list(self._streams.values()))
 
+    def owners(self) -> list[Any]:
+        """Return the owners of all streams, in a list of its own: what is done to one may end others."""
+        return [stream.owner for stream in self._streams.values() if stream.owner is not None]
+
     def get(self, number: int) -> Stream | None:
         """Return a stream that is not closed."""
         return self._streams.get(number)
