@@ -14,15 +14,14 @@ from gasgi._accel import RequestHead
 from gasgi.asgi.admission import admit
 from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.http import HttpExchange
-from gasgi.asgi.websocket import WebSocketSession
 from gasgi.errors import RequestError
-from gasgi.http1.closing import reset, shut_side
+from gasgi.http1.closing import close, linger, reset
 from gasgi.http1.departure import Departure, give_grace
 from gasgi.http1.inbox import Inbox
-from gasgi.http1.phases import CLOSED, DISCARDING, HEAD, IDLE, LINGERING, REQUEST, UNDECIDED, WAITING
+from gasgi.http1.phases import CLOSED, DISCARDING, HEAD, IDLE, LINGERING, REQUEST, WAITING
 from gasgi.http1.request_body import RequestBody
 from gasgi.http1.response import Response, ResponseOwner
-from gasgi.http1.upgrade import Upgrade
+from gasgi.http1.upgrade import open_session
 from gasgi.proxy.protocol import ProxyInfo
 from gasgi.serving.deadlines import Deadlines
 from gasgi.serving.flow import WriteGate
@@ -277,18 +276,15 @@ class HttpConnection(ResponseOwner):
         exchange.start()
 
     def _begin_websocket(self, head: RequestHead, scope: dict[str, Any]) -> None:
-        runtime = self._runtime
-        response = self._response
-        handshake = read_handshake(head, runtime.settings)
+        handshake = read_handshake(head, self._runtime.settings)
         if self._inbox.is_eof:
             # It was pipelined, and its client has shut its side: it could not speak.
             self._let_go(CLIENT_LEFT)
             self._close()
             return
-        scope["subprotocols"] = list(handshake.subprotocols)
-        response.keep_alive = False  # whether what comes behind a refusal is HTTP again, only the client knows
-        opening = Upgrade(runtime, self._transport, handshake, response.record, self._hand_over)
-        session = self._exchange = WebSocketSession(runtime, response, opening, scope, head)
+        session = self._exchange = open_session(
+            self._runtime, self._transport, handshake, self._response, head, scope, self._hand_over
+        )
         self._outbox.flush()
         self._unfinished += 1
         session.start()
@@ -425,21 +421,10 @@ class HttpConnection(ResponseOwner):
 
     def _refuse(self, exc: RequestError) -> None:
         """Answer a request that is not served and end the connection; the app sees the end of its body, if it runs."""
-        self._runtime.log.info("Refused a request from %s: %s", self._peer, exc)
         self._must_linger = True
-        if self._runtime.meter is not None:
-            self._runtime.meter.count_refused(exc.status)
-        exchange = self._exchange
-        response = self._response
-        if exchange is not None:
-            exchange.disconnect()
-            if response.framing != UNDECIDED:
-                response.cut_off()
-                return
-        elif response.record is not None and not response.record.has_begun():
-            peer = self._peer
-            response.record.begin(response.request, peer.client, peer.server, peer.scheme, peer.proxied)
-        response.answer(exc.status, exc.fields)
+        if self._exchange is not None:
+            self._exchange.disconnect()
+        self._response.refuse(exc, self._peer)
 
     def _on_read_deadline(self) -> None:
         if self._phase == HEAD:
@@ -459,15 +444,11 @@ class HttpConnection(ResponseOwner):
             self._close()
 
     def _linger(self) -> None:
-        """Close once the client has seen the answer: a close with unread bytes would reset the connection."""
-        self._phase = LINGERING
-        self._inbox.clear()
-        self._inbox.resume()
-        self._deadlines.set_read(LINGER_S)
         if self._inbox.is_eof:
             self._close()
-        elif not self._peer.is_tls:
-            shut_side(self._transport)
+        else:
+            self._phase = LINGERING
+            linger(self._transport, self._inbox, self._deadlines, self._peer.is_tls)
 
     def _forget(self) -> None:
         """The connection is lost, and the app has ended."""
@@ -479,9 +460,4 @@ class HttpConnection(ResponseOwner):
 
     def _close(self) -> None:
         self._phase = CLOSED
-        self._inbox.clear()
-        self._deadlines.read_at = 0.0
-        self._outbox.flush()
-        self._transport.close()
-        # A client that does not read keeps a closing transport open.
-        self._deadlines.set_write()
+        close(self._transport, self._inbox, self._outbox, self._deadlines)

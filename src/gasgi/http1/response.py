@@ -11,7 +11,7 @@ from typing import Any
 from gasgi._accel import RequestHead, encode_chunk, encode_response_head, join_message
 from gasgi.asgi.awaitables import DONE
 from gasgi.asgi.stream import HttpStream
-from gasgi.errors import ASGIMisuse
+from gasgi.errors import ASGIMisuse, RequestError
 from gasgi.http1.file_response import FileResponse
 from gasgi.http1.phases import CHUNKED, LENGTH, NO_BODY, UNDECIDED, UNTIL_CLOSE
 from gasgi.http1.request_body import RequestBody
@@ -19,6 +19,7 @@ from gasgi.reporting.record import Record
 from gasgi.reporting.timing import Timing
 from gasgi.serving.flow import WriteGate
 from gasgi.serving.outbox import Outbox
+from gasgi.serving.peer import Peer
 from gasgi.serving.runtime import Runtime
 from gasgi.serving.sizes import COPY_BYTES, FLUSH_BYTES, JOIN_BYTES
 from gasgi.tables import CLIENT_LEFT, FORBIDDEN_TRAILERS, STATUS_PHRASES
@@ -219,6 +220,20 @@ class Response(HttpStream):
         if self.framing != NO_BODY:
             self.sent_bytes = len(body)
         self._owner.response_complete()
+
+    def refuse(self, exc: RequestError, peer: Peer) -> None:
+        """Answer a request that is not served, or cut its answer off; the connection ends behind it."""
+        runtime = self._runtime
+        runtime.log.info("Refused a request from %s: %s", peer, exc)
+        if runtime.meter is not None:
+            runtime.meter.count_refused(exc.status)
+        record = self.record
+        if self.framing != UNDECIDED:
+            self.cut_off()
+            return
+        if record is not None and not record.has_begun():
+            record.begin(self.request, peer.client, peer.server, peer.scheme, peer.proxied)
+        self.answer(exc.status, exc.fields)
 
     # Framing
 

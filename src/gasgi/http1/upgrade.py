@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from gasgi._accel import RequestHead
 from gasgi.asgi.websocket import WebSocketOpening, WebSocketSession, WebSocketStream
+from gasgi.http1.response import Response
 from gasgi.reporting.record import Record
 from gasgi.serving.runtime import Runtime
 from gasgi.websocket.connection import WebSocketConnection
@@ -15,10 +17,10 @@ from gasgi.websocket.handshake import Handshake, encode_accept
 if TYPE_CHECKING:
     from gasgi.types import Headers
 
-__all__ = ["Upgrade"]
+__all__ = ["open_session"]
 
 
-class Upgrade(WebSocketOpening):
+class _Upgrade(WebSocketOpening):
     """``let_go`` makes the HTTP connection leave ``transport`` alone and returns what it holds unparsed."""
 
     def __init__(
@@ -45,3 +47,19 @@ class Upgrade(WebSocketOpening):
         runtime.connections.add(connection)
         connection.open(answer, headers, leftover)
         return connection
+
+
+def open_session(
+    runtime: Runtime,
+    transport: asyncio.Transport,
+    handshake: Handshake,
+    response: Response,
+    head: RequestHead,
+    scope: dict[str, Any],
+    let_go: Callable[[], bytes],
+) -> WebSocketSession:
+    """Make the conversation about an upgrade request; what the app says instead of accepting it is ``response``."""
+    scope["subprotocols"] = list(handshake.subprotocols)
+    response.keep_alive = False  # whether what comes behind a refusal is HTTP again, only the client knows
+    opening = _Upgrade(runtime, transport, handshake, response.record, let_go)
+    return WebSocketSession(runtime, response, opening, scope, head)
