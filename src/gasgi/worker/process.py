@@ -40,7 +40,7 @@ from gasgi.reporting.observer import make_observer
 from gasgi.reporting.slow_requests import SlowRequests
 from gasgi.reporting.statsd import guard_statsd, make_gauges
 from gasgi.serving.runtime import Runtime
-from gasgi.settings import Settings, find_config_module
+from gasgi.setting_sources import find_config_module, load_settings
 from gasgi.worker import loops as loops
 from gasgi.worker.build_info import one_line
 from gasgi.worker.collector import freeze_collector, raise_collector_threshold
@@ -72,7 +72,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         """Stop the boot at a setting that cannot be honoured; called once, in the master."""
         config_module = find_config_module(cfg, sys.modules)
         try:
-            settings = Settings.load(cfg, config_module, os.environ)
+            settings = load_settings(cfg, config_module, os.environ)
             ProxyPolicy(settings)
             check_metrics(settings.metrics_bind)
             cls._warn(log, check_gunicorn_settings(cfg, config_module))
@@ -97,7 +97,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._refusal: SettingError | None = None
         config_module = find_config_module(self.cfg, sys.modules)
         try:
-            self.settings = Settings.load(self.cfg, config_module, os.environ)
+            self.settings = load_settings(self.cfg, config_module, os.environ)
             self._warn(self.log, check_gunicorn_settings(self.cfg, config_module))
         except SettingError as exc:
             # This is the master, which would die of it when a reload (SIGHUP) brought the mistake.
