@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gasgi.settings import SETTINGS, Setting
+from gasgi.setting import Setting
+from gasgi.settings import SETTINGS
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 BEGIN = "<!-- begin: scripts/settings_table.py -->\n"

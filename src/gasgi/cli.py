@@ -18,7 +18,9 @@ from gunicorn.app.wsgiapp import WSGIApplication
 
 from gasgi import __version__, top
 from gasgi.console import reader_may_leave
-from gasgi.settings import OWN_SETTINGS, Setting, find_config_module, render_settings, whole_number
+from gasgi.setting import Setting, whole_number
+from gasgi.setting_sources import find_config_module, render_settings
+from gasgi.settings import OWN_SETTINGS
 
 __all__ = ["main", "read_configuration", "register_settings", "show_settings"]
 

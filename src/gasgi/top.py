@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from gasgi.settings import read_address
+from gasgi.setting import read_address
 
 __all__ = ["Row", "main", "percentile", "rows"]
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gasgi.errors import ASGIMisuse, ClientDisconnected
+from gasgi.setting_sources import load_settings
 from gasgi.settings import Settings
 from tests.support.frames import (
     BINARY,
@@ -291,7 +292,7 @@ def test_no_limit_of_a_message_is_none() -> None:
     class Gunicorn:
         websocket_max_message_size = 0
 
-    with WebSocketRig(Settings.load(Gunicorn(), None, {})) as rig:
+    with WebSocketRig(load_settings(Gunicorn(), None, {})) as rig:
         rig.feed(client_frame(FIN | TEXT, b"hi"))
         assert rig.hear() == {"type": "websocket.receive", "text": "hi"}
 

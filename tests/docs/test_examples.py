@@ -20,7 +20,8 @@ from gasgi.gunicorn_rules import check_gunicorn_settings
 from gasgi.reporting.metrics import Collector
 from gasgi.reporting.scoreboard import Scoreboard
 from gasgi.reporting.slot_layout import SLOT_NUMBERS
-from gasgi.settings import SETTINGS, Settings
+from gasgi.setting_sources import load_settings
+from gasgi.settings import SETTINGS
 from tests.support.programs import find_program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,7 +100,7 @@ def test_configuration_files_are_ones_that_gunicorn_and_gasgi_take(block):
             assert name in cfg.settings, name
             cfg.set(name, value)
     assert check_gunicorn_settings(cfg) == []
-    settings = Settings.load(cfg, module, {})
+    settings = load_settings(cfg, module, {})
     for name in OWN_NAMES & names.keys():
         value = tuple(names[name]) if isinstance(names[name], list) else names[name]
         assert getattr(settings, name.removeprefix("gasgi_")) == value

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gasgi.settings import SETTINGS, Setting
+from gasgi.setting import Setting
+from gasgi.settings import SETTINGS
 from tests.support.gunicorn import DEADLINE_S, free_port
 
 GUNICORNS = {
@@ -49,7 +50,8 @@ UNLIMITED = {
 DUMP = """
 def post_worker_init(worker):
     import json
-    from gasgi.settings import SETTINGS, show_value
+    from gasgi.setting_sources import show_value
+    from gasgi.settings import SETTINGS
     make = worker._make_server
     def dump_and_make(runtime):
         used = {setting.name: show_value(getattr(runtime.settings, setting.field)) for setting in SETTINGS}

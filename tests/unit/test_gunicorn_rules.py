@@ -8,7 +8,7 @@ import pytest
 from gunicorn.config import Config
 
 from gasgi.errors import SettingError
-from gasgi.settings import check_gunicorn_settings
+from gasgi.gunicorn_rules import check_gunicorn_settings
 
 
 def test_untouched_gunicorn_passes_without_a_warning():

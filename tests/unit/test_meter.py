@@ -11,7 +11,7 @@ from gasgi.reporting.meter import Meter
 from gasgi.reporting.metrics import Collector, worker_rows
 from gasgi.reporting.scoreboard import Scoreboard, Slot
 from gasgi.reporting.slot_layout import BUCKETS, REFUSED, REFUSED_STATUSES, SLOT_NUMBERS
-from gasgi.settings import MOST_BUCKETS
+from gasgi.setting import MOST_BUCKETS
 
 BOUNDS = (0.1, 1.0)
 

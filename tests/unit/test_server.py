@@ -15,8 +15,9 @@ import pytest
 from gasgi.http1.connection import HttpConnection
 from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
-from gasgi.worker import server as server_module
-from gasgi.worker.server import ACCEPT_BATCH, CARE_BATCH, CONNECTIONS_PER_ACCEPT, STEP_BACK_S, Server
+from gasgi.worker import accepting
+from gasgi.worker.accepting import ACCEPT_BATCH, CONNECTIONS_PER_ACCEPT, STEP_BACK_S
+from gasgi.worker.server import CARE_BATCH, Server
 from tests.support.fakes import FakeTransport, RecordingLog
 
 
@@ -647,14 +648,14 @@ class FakeSharing:
 
 def shared(it: Bench, *rooms: int) -> FakeSharing:
     sharing = FakeSharing(*rooms)
-    it.server._sharing = sharing  # type: ignore[assignment]
+    it.server = Server(it.runtime, [it.listener], it.connect, None, it.tick, sharing)  # type: ignore[arg-type, list-item]
     it.server.start_accepting()
     return sharing
 
 
 def test_a_worker_above_its_share_steps_back_for_a_moment(bench, monkeypatch):
     it = bench()
-    monkeypatch.setattr(server_module, "_does_anyone_wait", lambda listeners: True)
+    monkeypatch.setattr(accepting, "_does_anyone_wait", lambda listeners: True)
     sharing = shared(it, 0)
     it.arrive(FakeSocket())
     assert it.count == 0
@@ -673,7 +674,7 @@ def test_steps_back_once_for_all_listeners(bench):
     it.arrive(FakeSocket())
     assert reader is not None
     reader[0](*reader[1:])  # another one's turn, which was due by then
-    it.server._pause_accepting()
+    it.server._acceptor._pause()
     it.loop.pass_time(1.0)
     assert it.loop.reader is None
     assert it.count == 0
@@ -681,7 +682,7 @@ def test_steps_back_once_for_all_listeners(bench):
 
 def test_patience_ends_with_the_queue(bench, monkeypatch):
     it = bench()
-    monkeypatch.setattr(server_module, "_does_anyone_wait", lambda listeners: False)
+    monkeypatch.setattr(accepting, "_does_anyone_wait", lambda listeners: False)
     sharing = shared(it, 0)
     it.arrive(FakeSocket())
     it.loop.pass_time(STEP_BACK_S)

@@ -14,15 +14,8 @@ from gunicorn.config import Config
 import gasgi
 from gasgi.errors import SettingError
 from gasgi.head_rules import HeadLimits
-from gasgi.settings import (
-    EXTENSIONS,
-    OWN_SETTINGS,
-    SETTINGS,
-    Settings,
-    describe_settings,
-    find_config_module,
-    render_settings,
-)
+from gasgi.setting_sources import describe_settings, find_config_module, load_settings, render_settings
+from gasgi.settings import EXTENSIONS, OWN_SETTINGS, SETTINGS, Settings
 
 KUBERNETES = {
     "GASGI_SERVICE_HOST": "192.0.2.7",
@@ -47,7 +40,7 @@ def source_of(field: str, *args: Any) -> str:
 
 
 def test_loads_the_defaults_from_an_untouched_gunicorn():
-    assert Settings.load(Config(), None, {}) == Settings()
+    assert load_settings(Config(), None, {}) == Settings()
 
 
 def test_every_setting_has_a_help_text_and_a_public_name():
@@ -70,7 +63,7 @@ def test_reads_gunicorns_values():
     cfg.set("limit_request_field_size", 1000)
     cfg.set("header_map", "refuse")
     cfg.set("secure_scheme_headers", {"X-SCHEME": "tls"})
-    settings = Settings.load(cfg, None, {})
+    settings = load_settings(cfg, None, {})
     assert settings.keep_alive_s == 75.0
     assert settings.limit_request_field_bytes == 1000
     assert settings.header_map == "refuse"
@@ -78,14 +71,14 @@ def test_reads_gunicorns_values():
 
 
 def test_takes_the_default_for_a_setting_an_older_gunicorn_lacks():
-    assert Settings.load(SimpleNamespace(keepalive=5), None, {}) == Settings(keep_alive_s=5.0)
+    assert load_settings(SimpleNamespace(keepalive=5), None, {}) == Settings(keep_alive_s=5.0)
 
 
 def test_takes_a_setting_an_older_gunicorn_lacks_from_the_file():
     module = config_module(asgi_disconnect_grace_period=1)
-    assert Settings.load(SimpleNamespace(), module, {}).disconnect_grace_s == 1.0
+    assert load_settings(SimpleNamespace(), module, {}).disconnect_grace_s == 1.0
     with pytest.raises(SettingError, match="asgi_disconnect_grace_period = 'soon'"):
-        Settings.load(SimpleNamespace(), config_module(asgi_disconnect_grace_period="soon"), {})
+        load_settings(SimpleNamespace(), config_module(asgi_disconnect_grace_period="soon"), {})
 
 
 @pytest.mark.parametrize(
@@ -99,21 +92,21 @@ def test_takes_a_setting_an_older_gunicorn_lacks_from_the_file():
 def test_bounds_what_gunicorn_calls_unlimited(name, field, bound):
     cfg = Config()
     cfg.set(name, 0)
-    assert getattr(Settings.load(cfg, None, {}), field) == bound
+    assert getattr(load_settings(cfg, None, {}), field) == bound
 
 
 @pytest.mark.parametrize("text", ["1_0", "\u0661\u0660", "\uff11", "1e", "", "1 0"])
 @pytest.mark.parametrize("name", ["gasgi_websocket_queue_messages", "gasgi_slow_loop_ms"])
 def test_a_number_of_gasgis_is_written_in_plain_digits(name, text):
     with pytest.raises(SettingError, match="in the digits 0 to 9"):
-        Settings.load(Config(), config_module(**{name: text}), {})
+        load_settings(Config(), config_module(**{name: text}), {})
     with pytest.raises(SettingError, match="in the digits 0 to 9"):
-        Settings.load(Config(), None, {name.upper(): text})
+        load_settings(Config(), None, {name.upper(): text})
 
 
 @pytest.mark.parametrize("text", ["10", " 10 ", "+10", "10.0", "1e1", "10."])
 def test_a_number_may_be_written_in_every_plain_form(text):
-    assert Settings.load(Config(), None, {"GASGI_SLOW_LOOP_MS": text}).slow_loop_ms == 10.0
+    assert load_settings(Config(), None, {"GASGI_SLOW_LOOP_MS": text}).slow_loop_ms == 10.0
 
 
 @pytest.mark.parametrize("text", ["1_0", "\u0661\u0660"])
@@ -122,10 +115,10 @@ def test_a_number_of_gunicorns_is_written_in_plain_digits(name, text):
     cfg = Config()
     cfg.set(name, text)  # gunicorn takes it for ten
     with pytest.raises(SettingError, match=f"{name} = .* in the digits 0 to 9"):
-        Settings.load(cfg, config_module(**{name: text}), {})
+        load_settings(cfg, config_module(**{name: text}), {})
     with pytest.raises(SettingError, match=r"WEB_CONCURRENCY = .* in the digits 0 to 9"):
-        Settings.load(Config(), None, {"WEB_CONCURRENCY": text})
-    assert Settings.load(Config(), config_module(workers="10", umask="0o27"), {"WEB_CONCURRENCY": "10"}) == Settings()
+        load_settings(Config(), None, {"WEB_CONCURRENCY": text})
+    assert load_settings(Config(), config_module(workers="10", umask="0o27"), {"WEB_CONCURRENCY": "10"}) == Settings()
 
 
 @pytest.mark.parametrize(
@@ -140,7 +133,7 @@ def test_a_limit_of_heads_that_would_not_be_the_one_used_is_refused(name, low, h
     for value in (0, low, 8_191, 16_384, high):
         cfg = Config()
         cfg.set(name, value)
-        settings = Settings.load(cfg, None, {})
+        settings = load_settings(cfg, None, {})
         limits = HeadLimits(
             settings.limit_request_line, settings.limit_request_fields, settings.limit_request_field_bytes
         )
@@ -151,16 +144,16 @@ def test_a_limit_of_heads_that_would_not_be_the_one_used_is_refused(name, low, h
         cfg = Config()
         cfg.set(name, value)
         with pytest.raises(SettingError, match=f"{name} = {value}"):
-            Settings.load(cfg, None, {})
+            load_settings(cfg, None, {})
 
 
 @pytest.mark.parametrize("extensions", [None, ["http.response.pathsend", "tls", "http.response.zerocopysend"]])
 def test_no_sendfile_withdraws_the_extensions_that_send_files(extensions):
     module = config_module(**({} if extensions is None else {"gasgi_asgi_extensions": extensions}))
-    assert Settings.load(Config(), module, {}).asgi_extensions == tuple(extensions or EXTENSIONS)
+    assert load_settings(Config(), module, {}).asgi_extensions == tuple(extensions or EXTENSIONS)
     cfg = Config()
     cfg.set("sendfile", False)
-    announced = Settings.load(cfg, module, {}).asgi_extensions
+    announced = load_settings(cfg, module, {}).asgi_extensions
     assert announced == (EXTENSIONS if extensions is None else ("tls",))
     shown = next(line for line in render_settings(cfg, module, {}).splitlines() if "gasgi_asgi_extensions" in line)
     assert ", ".join(announced) in shown
@@ -175,13 +168,13 @@ def test_refuses_a_worker_that_may_hold_no_connection():
     cfg = Config()
     cfg.set("worker_connections", 0)
     with pytest.raises(SettingError, match="worker_connections = 0"):
-        Settings.load(cfg, None, {})
+        load_settings(cfg, None, {})
 
 
 def test_configuration_file_beats_environment():
     module = config_module(gasgi_header_timeout_s=3)
     environ = {"GASGI_HEADER_TIMEOUT_S": "4", "GASGI_GC_FREEZE": "false"}
-    settings = Settings.load(Config(), module, environ)
+    settings = load_settings(Config(), module, environ)
     assert settings.header_timeout_s == 3.0
     assert settings.gc_freeze is False
     assert source_of("header_timeout_s", Config(), module, environ) == "/srv/gunicorn.conf.py"
@@ -192,7 +185,7 @@ def test_configuration_file_beats_environment():
 def test_command_line_beats_configuration_file():
     cfg = SimpleNamespace(gasgi_header_timeout_s=9.0)  # as the gasgi command registers it
     module = config_module(gasgi_header_timeout_s=3)
-    assert Settings.load(cfg, module, {}).header_timeout_s == 9.0
+    assert load_settings(cfg, module, {}).header_timeout_s == 9.0
     assert source_of("header_timeout_s", cfg, module, {}) == "command line"
 
 
@@ -233,10 +226,10 @@ def test_says_which_gunicorn_settings_were_changed_and_where():
     ],
 )
 def test_reads_values_as_they_are_written(written, value):
-    assert Settings.load(Config(), config_module(**written), {}) == Settings(**value)
+    assert load_settings(Config(), config_module(**written), {}) == Settings(**value)
     in_environment = {name.upper(): text for name, text in written.items() if isinstance(text, str)}
     if in_environment:
-        assert Settings.load(Config(), None, in_environment) == Settings(**value)
+        assert load_settings(Config(), None, in_environment) == Settings(**value)
 
 
 @pytest.mark.parametrize(
@@ -268,37 +261,37 @@ def test_reads_values_as_they_are_written(written, value):
 def test_impossible_value_names_setting_value_and_place(written):
     ((name, value),) = written.items()
     with pytest.raises(SettingError) as caught:
-        Settings.load(Config(), config_module(**written), {})
+        load_settings(Config(), config_module(**written), {})
     assert str(caught.value).startswith(f"{name} = {value!r} (/srv/gunicorn.conf.py): ")
 
 
 def test_impossible_value_in_the_environment_names_the_variable():
     with pytest.raises(SettingError, match="environment variable GASGI_BODY_TIMEOUT_S"):
-        Settings.load(Config(), None, {"GASGI_BODY_TIMEOUT_S": "-1"})
+        load_settings(Config(), None, {"GASGI_BODY_TIMEOUT_S": "-1"})
 
 
 def test_misspelt_name_in_the_configuration_file_names_the_nearest():
     with pytest.raises(SettingError, match=r"gasgi_header_timeout \(/srv/gunicorn.conf.py\).*gasgi_header_timeout_s"):
-        Settings.load(Config(), config_module(gasgi_header_timeout=3), {})
+        load_settings(Config(), config_module(gasgi_header_timeout=3), {})
 
 
 def test_misspelt_name_in_the_environment_names_the_nearest():
     with pytest.raises(SettingError, match=r"GASGI_GCFREEZE \(environment\).*GASGI_GC_FREEZE"):
-        Settings.load(Config(), None, {"GASGI_GCFREEZE": "1"})
+        load_settings(Config(), None, {"GASGI_GCFREEZE": "1"})
 
 
 def test_name_in_capitals_in_the_configuration_file_is_misspelt():
     with pytest.raises(SettingError, match="nearest is gasgi_gc_freeze"):
-        Settings.load(Config(), config_module(GASGI_GC_FREEZE=False), {})
+        load_settings(Config(), config_module(GASGI_GC_FREEZE=False), {})
 
 
 def test_modules_and_functions_of_the_configuration_file_are_no_settings():
     module = config_module(gasgi_helpers=ModuleType("gasgi_helpers"), gasgi_workers=lambda: 3)
-    assert Settings.load(Config(), module, {}) == Settings()
+    assert load_settings(Config(), module, {}) == Settings()
 
 
 def test_build_switch_and_service_addresses_are_no_settings():
-    assert Settings.load(Config(), None, {"GASGI_EXTENSIONS": "require", **KUBERNETES}) == Settings()
+    assert load_settings(Config(), None, {"GASGI_EXTENSIONS": "require", **KUBERNETES}) == Settings()
 
 
 def test_finds_the_configuration_file_gunicorn_executed():
@@ -331,16 +324,16 @@ def test_messages_name_settings_that_exist():
 
 @pytest.mark.parametrize("text", ["127.0.0.1:9100", "[::1]:9100", "unix:/run/metrics.sock", "localhost:1"])
 def test_takes_an_address_for_the_metrics(text):
-    assert Settings.load(Config(), None, {"GASGI_METRICS_BIND": text}).metrics_bind == text
+    assert load_settings(Config(), None, {"GASGI_METRICS_BIND": text}).metrics_bind == text
 
 
 @pytest.mark.parametrize("text", ["9100", ":9100", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "unix:", "a:b"])
 def test_refuses_what_is_no_address_for_the_metrics(text):
     with pytest.raises(SettingError, match="must be host:port or unix:path"):
-        Settings.load(Config(), None, {"GASGI_METRICS_BIND": text})
+        load_settings(Config(), None, {"GASGI_METRICS_BIND": text})
 
 
 @pytest.mark.parametrize("text", ["", "0,1", "1,1", "2,1", "a", "1,inf", ",".join(map(str, range(1, 52)))])
 def test_refuses_buckets_that_do_not_go_up_from_above_0(text):
     with pytest.raises(SettingError, match="must"):
-        Settings.load(Config(), None, {"GASGI_METRICS_BUCKETS": text})
+        load_settings(Config(), None, {"GASGI_METRICS_BUCKETS": text})

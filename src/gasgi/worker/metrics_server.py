@@ -17,7 +17,7 @@ from typing import Any
 from gasgi.errors import SettingError
 from gasgi.reporting.metrics import Collector, Queues, worker_rows
 from gasgi.reporting.scoreboard import Scoreboard
-from gasgi.settings import read_address
+from gasgi.setting import read_address
 
 __all__ = ["MetricsServer", "bind_metrics"]
 

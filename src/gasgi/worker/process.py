@@ -1,37 +1,23 @@
-"""The worker class gunicorn is given; the only module besides cli that imports gunicorn.
+"""The worker class gunicorn is given.
 
-Boots a worker process, turns gunicorn's signals into events and ends the process in order: stop accepting, drain,
-lifespan.shutdown, exit before the arbiter's patience ends.
+Boots a worker process, keeps up its heartbeat and ends it in order: stop accepting, drain, lifespan.shutdown, exit
+before the arbiter's patience ends.
 """
 
 from __future__ import annotations
 
 import asyncio
-import faulthandler
 import os
-import signal
-import ssl
 import sys
-import threading
-from collections.abc import Iterable
-from types import FrameType
 from typing import Any, ClassVar
 
-from gunicorn import sock as gunicorn_sock
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers import base
 
-from gasgi.app_errors import (
-    describe_exception,
-    format_exception,
-    is_printable,
-    log_exception,
-    safe_text,
-)  # fmt: skip
+from gasgi.app_errors import format_exception, log_exception
 from gasgi.asgi.asgi2 import single_callable
 from gasgi.asgi.failed_app import failed_app
 from gasgi.asgi.lifespan import Lifespan, LifespanFailed
-from gasgi.asgi.tls_info import TlsInfo
 from gasgi.errors import SettingError
 from gasgi.gunicorn_rules import check_gunicorn_settings
 from gasgi.proxy.policy import ProxyPolicy
@@ -40,17 +26,20 @@ from gasgi.reporting.observer import make_observer
 from gasgi.reporting.slow_requests import SlowRequests
 from gasgi.reporting.statsd import guard_statsd, make_gauges
 from gasgi.serving.runtime import Runtime
-from gasgi.settings import Settings, find_config_module
+from gasgi.setting_sources import find_config_module, load_settings
 from gasgi.worker import loops as loops
 from gasgi.worker.build_info import one_line
 from gasgi.worker.collector import freeze_collector, raise_collector_threshold
+from gasgi.worker.exits import LoopRunner, describe_exit, leave_threads_behind
 from gasgi.worker.health import Health
 from gasgi.worker.load_failure import LoadFailure
+from gasgi.worker.load_report import report_load_failure
 from gasgi.worker.malloc import keep_freed_memory
 from gasgi.worker.server import Server
 from gasgi.worker.shared import Shared
+from gasgi.worker.signals import Signals
 from gasgi.worker.stop_time import StopTime
-from gasgi.worker.thread_stacks import ThreadStacks, format_stacks
+from gasgi.worker.tls import make_ssl_context, make_tls_info
 
 __all__ = ["Worker"]
 
@@ -72,7 +61,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         """Stop the boot at a setting that cannot be honoured; called once, in the master."""
         config_module = find_config_module(cfg, sys.modules)
         try:
-            settings = Settings.load(cfg, config_module, os.environ)
+            settings = load_settings(cfg, config_module, os.environ)
             ProxyPolicy(settings)
             check_metrics(settings.metrics_bind)
             cls._warn(log, check_gunicorn_settings(cfg, config_module))
@@ -97,7 +86,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._refusal: SettingError | None = None
         config_module = find_config_module(self.cfg, sys.modules)
         try:
-            self.settings = Settings.load(self.cfg, config_module, os.environ)
+            self.settings = load_settings(self.cfg, config_module, os.environ)
             self._warn(self.log, check_gunicorn_settings(self.cfg, config_module))
         except SettingError as exc:
             # This is the master, which would die of it when a reload (SIGHUP) brought the mistake.
@@ -116,13 +105,14 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     def init_process(self) -> None:
         """Make the loop, then let gunicorn do its part; does not return before the worker ends."""
         keep_freed_memory(os.environ)
-        self._take_signals_while_booting()
+        self._signals = Signals(self, self._on_term, self._on_quit)
+        self._signals.take_while_booting()
         try:
             if self._refusal is not None:
                 raise self._refusal
             # Before privileges are dropped: key and certificate may be readable by root alone.
             self._ssl_context = make_ssl_context(self.cfg)
-            self._tls_info = self._make_tls_info()
+            self._tls_info = make_tls_info(self._ssl_context, self.cfg)
         except SettingError as exc:
             self.log.error("%s", exc)
             raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
@@ -135,49 +125,14 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         # Like the key, what it reads may be readable by root alone.
         self._boot_line = one_line(self.loop)
         self._stop = asyncio.Event()
+        self._runner = LoopRunner(self.loop, self._on_exit_by_app)
         super().init_process()
 
-    # Signals
+    # Told to stop
 
     def init_signals(self) -> None:
         """Called by gunicorn before it loads the application: nothing runs yet that would have to be ended in order."""
-        for number in self.SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-        self._take_signals_while_booting()
-        signal.signal(signal.SIGUSR1, self.handle_usr1)
-        signal.signal(signal.SIGWINCH, self.handle_winch)
-        # Not through the loop, which is stuck when this comes.
-        faulthandler.disable()
-        signal.signal(signal.SIGABRT, self.handle_abort)
-        signal.siginterrupt(signal.SIGABRT, False)
-        self._stacks = ThreadStacks(self.log.error_log)
-        self._stacks.follow()
-
-    def handle_usr1(self, sig: int, frame: FrameType | None) -> None:
-        """Reopen the logs while the worker boots; later the loop takes the signal."""
-        self._on_usr1()
-
-    def _take_signals_while_booting(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, self._on_signal_while_booting)
-
-    def _on_signal_while_booting(self, number: int, frame: FrameType | None) -> None:
-        if self.alive:
-            self.alive = False
-            if number != signal.SIGTERM:
-                self.cfg.worker_int(self)
-            raise SystemExit(0)
-
-    def _take_signals(self) -> None:
-        """Take signals through the loop, so that they interrupt nothing."""
-        for number, handler in (
-            (signal.SIGTERM, self._on_term),
-            (signal.SIGINT, self._on_quit),
-            (signal.SIGQUIT, self._on_quit),
-            (signal.SIGUSR1, self._on_usr1),
-            (signal.SIGWINCH, self._on_winch),
-        ):
-            self.loop.add_signal_handler(number, handler)
+        self._signals.take_all_while_booting()
 
     def _on_term(self) -> None:
         self.alive = False
@@ -191,25 +146,6 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         self._end_within(patience_s if self.alive else min(patience_s, QUICKER_STOP_S))
         self.alive = False
         self.cfg.worker_int(self)
-
-    def _on_usr1(self) -> None:
-        self.log.reopen_files()
-        self._stacks.follow()
-
-    def _on_winch(self) -> None:
-        self.log.debug("worker: SIGWINCH ignored.")
-
-    def handle_abort(self, sig: int, frame: FrameType | None) -> None:
-        """The arbiter missed the heartbeat: show where every thread stands, then exit."""
-        stacks = "the stacks above show where" if self._stacks.were_written() else f"here:\n{format_stacks()}"
-        self.log.critical("The event loop was blocked for longer than --timeout (pid: %s): %s", self.pid, stacks)
-        self.alive = False
-        try:
-            self.cfg.worker_abort(self)
-        finally:
-            # sys.exit() would only raise SystemExit into whatever blocks the loop.
-            self.log.info("Worker exiting (pid: %s)", self.pid)
-            os._exit(1)
 
     def _end_within(self, seconds: float) -> None:
         self._stop_time.begin(self.loop.time(), seconds)
@@ -231,27 +167,18 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
                 )
                 self._load_failure = LoadFailure(exc, self.cfg.reload_extra_files)
                 self.asgi = failed_app(format_exception(exc))
-            elif issubclass(type(exc), SettingError):
-                self.log.error("%s", exc)
+            elif report_load_failure(exc, self.log):
                 raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
-            elif issubclass(type(exc), (SystemExit, KeyboardInterrupt)):
-                # Let through, gunicorn would start the worker anew for ever.
-                self.log.error("The application ended its own import: %s", _describe_exit(exc))
-                raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
-            elif is_printable(exc):
-                raise
             else:
-                # gunicorn would leave it to Python's formatting.
-                log_exception(self.log, exc, "The application does not load")
-                raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
+                raise
         # The application may have set up logging anew, which closes the files it had (logging.config.dictConfig).
-        self._stacks.follow()
+        self._signals.follow_log()
 
     def run(self) -> None:
         """Serve until told to stop; raise SystemExit when the worker could not start."""
-        self._take_signals()
+        self._signals.take_by_loop(self.loop)
         try:
-            code = self._run(self.loop.create_task(self._serve()))
+            code = self._runner.run(self.loop.create_task(self._serve()))
         finally:
             self._close_loop()
         self._shared.release()
@@ -259,22 +186,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         if code:
             sys.exit(code)
 
-    def _run(self, task: asyncio.Task[Any]) -> Any:
-        """Run the loop until ``task`` is done, also when tasks or callbacks of the application raise SystemExit."""
-        while not task.done():
-            try:
-                self.loop.run_until_complete(task)
-            except (SystemExit, KeyboardInterrupt) as exc:
-                if not task.done():
-                    self._on_exit_by_app(exc)
-        return task.result()
-
     def _on_exit_by_app(self, exc: BaseException) -> None:
         log_exception(
             self.log,
             exc,
             "A task or callback of the application ended itself by %s: the worker stops",
-            _describe_exit(exc),
+            describe_exit(exc),
         )
         if not self._has_served:
             # Started anew it would do the same, for ever.
@@ -340,13 +257,6 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             runtime.tls_info = self._tls_info
         return runtime
 
-    def _make_tls_info(self) -> TlsInfo | None:
-        if self._ssl_context is None:
-            return None
-        hook = self.cfg.settings["ssl_context"]
-        # A hook may have loaded another certificate.
-        return TlsInfo(self._ssl_context, self.cfg.certfile if hook.get() is hook.default else None)
-
     def _make_server(self, runtime: Runtime) -> Server:
         listeners = [listener.sock for listener in self.sockets]
         connect = loops.connector(self.loop, self._ssl_context is not None)
@@ -358,7 +268,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         runtime.has_task_factory = self.loop.get_task_factory() is not None
         freeze_collector(self.settings, is_heap_shared=self.cfg.preload_app)
         self.log.info("%s", self._boot_line)
-        self._stacks.follow()  # the application's startup may have set up logging, too
+        self._signals.follow_log()  # the application's startup may have set up logging, too
         self._health.start()
         self._has_served = True
         self._shared.start_metrics([] if self.cfg.reuse_port else [listener.sock for listener in self.sockets])
@@ -436,59 +346,15 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
 
     def _close_loop(self) -> None:
         """Cancel what is left, run the finally-blocks and close."""
-        pending = asyncio.all_tasks(self.loop)
-        for task in pending:
-            task.cancel()
-        if pending:
-            self._run(self.loop.create_task(_wait(pending, self._stop_time.resist_s(self.loop.time()))))
-        # Generators of the app may wait in their finally-blocks, too.
-        generators = self.loop.create_task(self.loop.shutdown_asyncgens())
-        self._run(self.loop.create_task(_wait((generators,), self._stop_time.resist_s(self.loop.time()))))
-        # Signals that come now find nothing to do; closing the loop would let them end the process half-way.
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            self.loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_IGN)
+        self._runner.end_tasks(lambda: self._stop_time.resist_s(self.loop.time()))
+        self._signals.ignore_stops(self.loop)
         self._left_s = self._stop_time.exit_s(self.loop.time())
         self.loop.close()
 
     def _exit_in_time(self, code: int) -> None:
-        """Leave threads that do not end behind: Python would wait for them without heartbeat and without end."""
         patience_s = self._left_s
         if self.cfg.timeout:
             # The arbiter, which sees no heartbeat behind this one, would report a worker that hangs.
             self.notify()
             patience_s = min(patience_s, self.cfg.timeout * LAST_HEARTBEAT)
-
-        def leave() -> None:
-            self.log.warning("Threads of the application did not end in time; exiting without them")
-            os._exit(code)
-
-        timer = threading.Timer(patience_s, leave)
-        timer.daemon = True
-        timer.start()
-
-
-async def _wait(tasks: Iterable[asyncio.Task[Any]], seconds: float) -> None:
-    await asyncio.wait(tasks, timeout=seconds)
-
-
-def _describe_exit(exc: BaseException) -> str:
-    return f"sys.exit({safe_text(exc.code, repr)})" if isinstance(exc, SystemExit) else describe_exception(exc)
-
-
-def make_ssl_context(cfg: Any) -> ssl.SSLContext | None:
-    """Make the TLS context of gunicorn's settings; raise SettingError rather than serve plaintext on a TLS port."""
-    if not cfg.is_ssl:
-        return None
-    try:
-        context = gunicorn_sock.ssl_context(cfg)
-    except Exception as exc:
-        raise SettingError(
-            f"TLS cannot be set up from certfile={cfg.certfile!r}, keyfile={cfg.keyfile!r}, ca_certs={cfg.ca_certs!r}, "
-            f"ciphers={cfg.ciphers!r} and the ssl_context hook: {describe_exception(exc)}"
-        ) from exc
-    if not isinstance(context, ssl.SSLContext):
-        raise SettingError(f"the ssl_context hook must return an ssl.SSLContext, not {context!r}")
-    # Whatever else a hook may have offered could not be served.
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+        leave_threads_behind(patience_s, code, self.log)

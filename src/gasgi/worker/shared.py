@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 from gasgi.reporting.meter import Meter
 from gasgi.reporting.metrics import accept_queues
 from gasgi.reporting.scoreboard import Scoreboard, Slot, make_scoreboard
-from gasgi.settings import Settings, read_buckets
+from gasgi.setting import read_buckets
+from gasgi.settings import Settings
 from gasgi.worker.metrics_server import MetricsServer, bind_metrics
 from gasgi.worker.sharing import Sharing
 
