@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from gasgi.errors import SettingError
 from gasgi.gunicorn_rules import check_gunicorn_settings
+from gasgi.http2_settings import prepare_value
 
 __all__ = [
     "SETTINGS",
@@ -45,6 +46,7 @@ DAY_S = 86_400
 UNBOUNDED_LINE = 1024 * 1024
 UNBOUNDED_FIELDS = 32_768
 UNBOUNDED_MESSAGE = 2**40
+MAX_WINDOW = 2**31 - 1  # RFC 9113, 6.9.1
 EXTENSIONS = (
     "http.response.early_hint",
     "http.response.trailers",
@@ -161,6 +163,29 @@ class Settings:
     )
     asgi_loop: str = _gunicorn("asgi_loop", "auto", "event loop: auto, uvloop or asyncio")
     asgi_lifespan: str = _gunicorn("asgi_lifespan", "auto", "lifespan events: auto, on or off")
+    http_protocols: tuple[str, ...] = _gunicorn(
+        "http_protocols", ("h1",), "what is offered by ALPN, the preferred first: h1, h2"
+    )
+    http2_cleartext: str = _gunicorn(
+        "http2_cleartext", "off", "HTTP/2 without TLS for peers of forwarded_allow_ips: off or prior-knowledge"
+    )
+    http2_max_streams: int = _gunicorn(
+        "http2_max_concurrent_streams", 100, "requests in progress on one HTTP/2 connection", low=1, high=MAX_WINDOW
+    )
+    http2_window_bytes: int = _gunicorn(
+        "http2_initial_window_size",
+        65_535,
+        "body of one HTTP/2 request held for the app, bytes",
+        low=1,
+        high=MAX_WINDOW,
+    )
+    http2_max_frame_bytes: int = _gunicorn(
+        "http2_max_frame_size", 16_384, "largest HTTP/2 frame taken, bytes", low=16_384, high=2**24 - 1
+    )
+    http2_max_list_bytes: int = _gunicorn(
+        "http2_max_header_list_size", 65_536, "fields of one HTTP/2 request, bytes (431); 0: 1 MiB",
+        low=0, high=UNBOUNDED_LINE, zero=UNBOUNDED_LINE,
+    )  # fmt: skip
 
     # gasgi's own
     first_byte_timeout_s: float = _deadline(30.0, "time from connecting to the first byte")
@@ -271,7 +296,7 @@ class Setting:
     def read(self, value: object, source: str) -> Any:
         """Turn what was written into the field's value; raise SettingError naming the setting and ``source``."""
         try:
-            return self._check(_convert(value, self.default))
+            return self._check(_convert(prepare_value(self.name, value), self.default))
         except (TypeError, ValueError) as exc:
             raise SettingError(f"{self.name} = {value!r} ({source}): {exc}") from None
 

@@ -51,6 +51,7 @@ from gasgi.worker.server import Server
 from gasgi.worker.shared import Shared
 from gasgi.worker.stop_time import StopTime
 from gasgi.worker.thread_stacks import ThreadStacks, format_stacks
+from gasgi.worker.wire import alpn_names
 
 __all__ = ["Worker"]
 
@@ -77,7 +78,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             check_metrics(settings.metrics_bind)
             cls._warn(log, check_gunicorn_settings(cfg, config_module))
             loops.check_loop(settings.asgi_loop)
-            make_ssl_context(cfg)
+            make_ssl_context(cfg, alpn_names(settings))
         except SettingError as exc:
             # gunicorn prints a RuntimeError as "Error: …" and exits.
             raise RuntimeError(str(exc)) from exc
@@ -121,7 +122,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             if self._refusal is not None:
                 raise self._refusal
             # Before privileges are dropped: key and certificate may be readable by root alone.
-            self._ssl_context = make_ssl_context(self.cfg)
+            self._ssl_context = make_ssl_context(self.cfg, alpn_names(self.settings))
             self._tls_info = self._make_tls_info()
         except SettingError as exc:
             self.log.error("%s", exc)
@@ -476,7 +477,7 @@ def _describe_exit(exc: BaseException) -> str:
     return f"sys.exit({safe_text(exc.code, repr)})" if isinstance(exc, SystemExit) else describe_exception(exc)
 
 
-def make_ssl_context(cfg: Any) -> ssl.SSLContext | None:
+def make_ssl_context(cfg: Any, alpn: list[str]) -> ssl.SSLContext | None:
     """Make the TLS context of gunicorn's settings; raise SettingError rather than serve plaintext on a TLS port."""
     if not cfg.is_ssl:
         return None
@@ -490,5 +491,5 @@ def make_ssl_context(cfg: Any) -> ssl.SSLContext | None:
     if not isinstance(context, ssl.SSLContext):
         raise SettingError(f"the ssl_context hook must return an ssl.SSLContext, not {context!r}")
     # Whatever else a hook may have offered could not be served.
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(alpn)
     return context

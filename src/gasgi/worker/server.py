@@ -16,11 +16,11 @@ from typing import Any
 
 from gasgi.app_errors import log_exception
 from gasgi.errors import RequestError
-from gasgi.http1.connection import HttpConnection
 from gasgi.proxy.protocol import ProxyInfo
 from gasgi.proxy.socket import receive_proxy_header
 from gasgi.serving.runtime import Connection, Conversation, Runtime
 from gasgi.worker.sharing import Sharing
+from gasgi.worker.wire import choose_wire
 
 __all__ = ["Server"]
 
@@ -81,6 +81,7 @@ class Server:
         self._listeners = listeners
         self._connect = connect
         self._ssl_context = ssl_context
+        self._make_protocol = choose_wire(runtime.settings, ssl_context is not None)
         self._on_tick = on_tick
         self._sharing = sharing  # None: nobody else accepts from these sockets
         self._timer: asyncio.TimerHandle | None = None
@@ -294,15 +295,14 @@ class Server:
                 "ssl_handshake_timeout": runtime.settings.tls_handshake_timeout_s or None,
             }
         proxied: ProxyInfo | None = None
-        connection: HttpConnection | None = None
+        connection: Connection | None = None
         try:
             if runtime.proxy is not None and runtime.proxy.expects_proxy_header(accepted):
                 settings = runtime.settings
                 proxied = await receive_proxy_header(
                     self._loop, accepted, settings.proxy_protocol, settings.proxy_header_timeout_s
                 )
-            connection = HttpConnection(runtime, proxied)
-            protocol = connection
+            protocol = connection = self._make_protocol(runtime, proxied)
             await self._connect(lambda: protocol, accepted, **options)
             if runtime.is_draining and connection in runtime.connections:
                 connection.drain()
