@@ -9,9 +9,9 @@ MECHANISMS = ("off", "prior-knowledge", "upgrade", "both")
 
 
 def prepare_value(name: str, value: object) -> object:
-    """Return what stands for ``value``: gunicorn's form for these two settings; raise ValueError for no value of theirs.
+    """Return ``value`` in gunicorn's form if ``name`` is one of the two; raise ValueError for what is no value of theirs.
 
-    gunicorn takes None, an empty text and, for ``http2_cleartext``, booleans.
+    An empty text stands for ``h1``, True and False for ``prior-knowledge`` and ``off``.
     """
     if name == "http_protocols":
         return _read_protocols(value)
