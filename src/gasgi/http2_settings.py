@@ -9,7 +9,7 @@ MECHANISMS = ("off", "prior-knowledge", "upgrade", "both")
 
 
 def prepare_value(name: str, value: object) -> object:
-    """Return ``value`` in gunicorn's form if ``name`` is one of the two; raise ValueError for what is no value of theirs.
+    """Return ``value`` in gunicorn's form if ``name`` is one of the two; raise ValueError for no value of theirs.
 
     An empty text stands for ``h1``, True and False for ``prior-knowledge`` and ``off``.
     """
