@@ -161,10 +161,13 @@ def test_asyncio_starts_where_connections_share():
 
 
 def test_only_connections_call_their_transport():
-    """The server makes transports and hands them over; it has no connection's at hand to write to."""
+    """The server makes transports and hands them over; it has no connection's at hand to write to.
+
+    worker/wire holds one until it is known whose it is.
+    """
     callers = set()
     for path in SOURCES:
-        if path.suffix == ".py":
+        if path.suffix == ".py" and name_of(path) != "worker/wire":
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name | ast.Attribute):
                     holder = node.value.id if isinstance(node.value, ast.Name) else node.value.attr

@@ -23,10 +23,6 @@ class GunicornRule(NamedTuple):
     sentence: str
 
 
-_NO_HTTP2 = (
-    "gasgi does not offer HTTP/2; leave this setting out and let the proxy in front speak HTTP/2 to the clients "
-    "(nginx: `http2 on`), or use gunicorn's own asgi worker"
-)
 _NO_UWSGI = (
     "gasgi does not offer the uwsgi protocol; use `proxy_pass` instead of `uwsgi_pass` in nginx, "
     "or gunicorn's own asgi worker"
@@ -34,12 +30,6 @@ _NO_UWSGI = (
 
 REFUSED: tuple[GunicornRule, ...] = (
     GunicornRule("protocol", lambda value: value != "http", _NO_UWSGI),
-    GunicornRule("http_protocols", lambda value: "h2" in value, _NO_HTTP2),
-    GunicornRule("http2_cleartext", lambda value: value not in ("off", False), _NO_HTTP2),
-    GunicornRule("http2_max_concurrent_streams", lambda value: value != 100, _NO_HTTP2),
-    GunicornRule("http2_initial_window_size", lambda value: value != 65535, _NO_HTTP2),
-    GunicornRule("http2_max_frame_size", lambda value: value != 16384, _NO_HTTP2),
-    GunicornRule("http2_max_header_list_size", lambda value: value != 65536, _NO_HTTP2),
     GunicornRule(
         "strip_header_spaces",
         bool,

@@ -13,6 +13,7 @@ from dataclasses import Field, dataclass, field
 from typing import Any, TypeVar
 
 from gasgi.errors import SettingError
+from gasgi.http2_settings import prepare_value
 
 __all__ = [
     "DAY_S",
@@ -77,7 +78,7 @@ class Setting:
     def read(self, value: object, source: str) -> Any:
         """Turn what was written into the field's value; raise SettingError naming the setting and ``source``."""
         try:
-            return self._check(_convert(value, self.default))
+            return self._check(_convert(prepare_value(self.name, value), self.default))
         except (TypeError, ValueError) as exc:
             raise SettingError(f"{self.name} = {value!r} ({source}): {exc}") from None
 

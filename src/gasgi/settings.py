@@ -17,6 +17,7 @@ __all__ = ["OWN_SETTINGS", "SETTINGS", "Settings"]
 UNBOUNDED_LINE = 1024 * 1024
 UNBOUNDED_FIELDS = 32_768
 UNBOUNDED_MESSAGE = 2**40
+MAX_WINDOW = 2**31 - 1  # RFC 9113, 6.9.1
 EXTENSIONS = (
     "http.response.early_hint",
     "http.response.trailers",
@@ -103,6 +104,29 @@ class Settings:
     )
     asgi_loop: str = gunicorns("asgi_loop", "auto", "event loop: auto, uvloop or asyncio")
     asgi_lifespan: str = gunicorns("asgi_lifespan", "auto", "lifespan events: auto, on or off")
+    http_protocols: tuple[str, ...] = gunicorns(
+        "http_protocols", ("h1",), "what is offered by ALPN, the preferred first: h1, h2"
+    )
+    http2_cleartext: str = gunicorns(
+        "http2_cleartext", "off", "HTTP/2 without TLS for peers of forwarded_allow_ips: off or prior-knowledge"
+    )
+    http2_max_streams: int = gunicorns(
+        "http2_max_concurrent_streams", 100, "requests in progress on one HTTP/2 connection", low=1, high=MAX_WINDOW
+    )
+    http2_window_bytes: int = gunicorns(
+        "http2_initial_window_size",
+        65_535,
+        "body of one HTTP/2 request held for the app, bytes",
+        low=1,
+        high=MAX_WINDOW,
+    )
+    http2_max_frame_bytes: int = gunicorns(
+        "http2_max_frame_size", 16_384, "largest HTTP/2 frame taken, bytes", low=16_384, high=2**24 - 1
+    )
+    http2_max_list_bytes: int = gunicorns(
+        "http2_max_header_list_size", 65_536, "fields of one HTTP/2 request, bytes (431); 0: 1 MiB",
+        low=0, high=UNBOUNDED_LINE, zero=UNBOUNDED_LINE,
+    )  # fmt: skip
 
     # gasgi's own
     first_byte_timeout_s: float = deadline(30.0, "time from connecting to the first byte")

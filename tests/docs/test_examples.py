@@ -301,7 +301,7 @@ def test_every_bound_has_a_test():
 def test_navigation_names_every_page():
     text = (ROOT / "mkdocs.yml").read_text()
     pages = {path.name for path in (ROOT / "docs").glob("*.md")}
-    assert set(re.findall(r": ([a-z]+\.md)$", text, re.MULTILINE)) == pages
+    assert set(re.findall(r": ([a-z0-9]+\.md)$", text, re.MULTILINE)) == pages
 
 
 def test_the_experiments_ask_what_the_example_answers():

@@ -12,7 +12,27 @@ WINDOW = 1000
 
 
 def make(max_streams: int = 100, connection_window: int = 10**6) -> Streams:
-    return Streams(max_streams, WINDOW, connection_window)
+    streams = Streams(max_streams, WINDOW, connection_window)
+    streams.settle_window()
+    return streams
+
+
+def test_a_window_that_is_smaller_than_the_default_counts_once_the_client_has_heard_of_it():
+    streams = Streams(100, WINDOW, 10**6)
+    first = opened(streams, 1)
+    streams.receive_data(1, 60_000, 60_000, False)
+    streams.settle_window()
+    assert first.receive_window == WINDOW - 60_000  # RFC 9113, 6.9.2: may be negative
+    with pytest.raises(StreamError, match="window of the stream"):
+        streams.receive_data(1, 1, 1, False)
+    assert opened(streams, 3).receive_window == WINDOW
+
+
+def test_a_window_that_is_larger_than_the_default_counts_at_once():
+    streams = Streams(100, 100_000, 10**6)
+    assert opened(streams, 1).receive_window == 100_000
+    streams.settle_window()
+    assert opened(streams, 3).receive_window == 100_000
 
 
 def opened(streams: Streams, number: int = 1, ends: bool = False) -> Stream:

@@ -39,12 +39,19 @@ GUNICORNS = {
     "sendfile": False,
     "asgi_loop": "asyncio",
     "asgi_lifespan": "on",
+    "http_protocols": "h2,h1",
+    "http2_cleartext": "prior-knowledge",
+    "http2_max_concurrent_streams": 7,
+    "http2_initial_window_size": 70_000,
+    "http2_max_frame_size": 20_000,
+    "http2_max_header_list_size": 9_000,
 }
 UNLIMITED = {
     "limit_request_line": 0,
     "limit_request_fields": 0,
     "limit_request_field_size": 0,
     "websocket_max_message_size": 0,
+    "http2_max_header_list_size": 0,
 }
 # Writes what the worker and its parts have, behind the last place that could change it.
 DUMP = """

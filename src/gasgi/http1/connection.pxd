@@ -56,7 +56,7 @@ cdef class HttpConnection(ResponseOwner):
     cdef _go_on(self)
     cdef _next_request(self)
     cdef _become_idle(self)
-    cdef _refuse(self, exc)
+    cpdef refuse(self, exc)
     cdef _on_read_deadline(self)
     cdef _linger(self)
     cdef _close(self)

@@ -227,7 +227,7 @@ class HttpConnection(ResponseOwner):
         try:
             head = inbox.read_head(data)
         except RequestError as exc:
-            self._refuse(exc)
+            self.refuse(exc)
             return
         if head is not None:
             self._begin(head)
@@ -267,7 +267,7 @@ class HttpConnection(ResponseOwner):
                 if self._inbox.is_behind:
                     runtime.turns.wait(self)
         except RequestError as exc:
-            self._refuse(exc)
+            self.refuse(exc)
             return
         if self._departure is not None and not self._inbox.is_behind:
             # It was pipelined.
@@ -312,7 +312,7 @@ class HttpConnection(ResponseOwner):
                 self._runtime.log.info("Closing the connection of %s: %s", self._peer, exc)
                 self._linger()
             else:
-                self._refuse(exc)
+                self.refuse(exc)
             return
         if self._exchange is None:
             if self._inbox.body is None:
@@ -396,7 +396,7 @@ class HttpConnection(ResponseOwner):
         try:
             head = inbox.next_head()
         except RequestError as exc:
-            self._refuse(exc)
+            self.refuse(exc)
             return
         if head is not None:
             self._begin(head)
@@ -419,7 +419,7 @@ class HttpConnection(ResponseOwner):
 
     # Ends
 
-    def _refuse(self, exc: RequestError) -> None:
+    def refuse(self, exc: RequestError) -> None:
         """Answer a request that is not served and end the connection; the app sees the end of its body, if it runs."""
         self._must_linger = True
         if self._exchange is not None:
@@ -428,9 +428,9 @@ class HttpConnection(ResponseOwner):
 
     def _on_read_deadline(self) -> None:
         if self._phase == HEAD:
-            self._refuse(RequestError(408, "the head took longer than gasgi_header_timeout_s"))
+            self.refuse(RequestError(408, "the head took longer than gasgi_header_timeout_s"))
         elif self._phase == REQUEST:
-            self._refuse(RequestError(408, "the body stalled for gasgi_body_timeout_s"))
+            self.refuse(RequestError(408, "the body stalled for gasgi_body_timeout_s"))
         elif self._transport.get_write_buffer_size() and self._phase != DISCARDING:
             # The client is still taking the answer: its time to say more has not begun.
             if not self._deadlines.write_at:

@@ -19,7 +19,6 @@ from gasgi.serving.runtime cimport Runtime
 
 cdef int EMPTY_DATA, PINGS, PRIORITIES, PROVOKED_RESETS, RESETS, SETTINGS_FRAMES, UNKNOWN_FRAMES, WINDOW_UPDATES
 cdef int NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM
-cdef int MAX_STREAMS
 
 @cython.final
 cdef class Http2Connection(FrameSink):
@@ -33,6 +32,7 @@ cdef class Http2Connection(FrameSink):
     cdef Sender _sender
     cdef FrameReader _reader
     cdef Decoder _decoder
+    cdef Py_ssize_t _max_running
     cdef HeadReader _heads
     cdef Deadlines _deadlines
 

@@ -15,9 +15,9 @@ from gasgi.errors import Http2Error, RequestError, StreamError
 from gasgi.http2.encoder import (
     SETTINGS_ACK,
     encode_goaway,
+    encode_own_settings,
     encode_ping_ack,
     encode_reset,
-    encode_settings,
     encode_window_update,
 )
 from gasgi.http2.floods import (
@@ -42,10 +42,8 @@ from gasgi.http2.wire import (
     DEFAULT_WINDOW,
     HEADER_TABLE_SIZE,
     INITIAL_WINDOW_SIZE,
-    MAX_CONCURRENT_STREAMS,
     MAX_FRAME_SIZE,
     MAX_FRAME_SIZE_MIN,
-    MAX_HEADER_LIST_SIZE,
     MAX_STREAM_ID,
 )
 from gasgi.http2_codes import NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM
@@ -57,9 +55,9 @@ from gasgi.serving.runtime import Runtime
 
 __all__ = ["Http2Connection"]
 
-MAX_STREAMS = 100
-MAX_LIST_BYTES = 65536
-MAX_BLOCK_BYTES = 2 * MAX_LIST_BYTES  # up to here a list that is too large is answered, beyond it the connection ends
+# Of a header list on the wire: up to here one that is too large is answered, beyond it the connection ends.
+BLOCK_PER_LIST = 2
+MIN_BLOCK_BYTES = 32768
 CONNECTION_WINDOW = 1024 * 1024  # given back as bytes come: what is held, the windows of the streams bound
 PSEUDO_FIELDS = 5
 GOAWAY_S = 1.0  # between the two GOAWAYs of a stop: what is on its way by then is still served
@@ -75,12 +73,19 @@ class Http2Connection(FrameSink):
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # from connection_made on
         self._peer: Peer = None  # type: ignore[assignment]  # from connection_made on
         self._gate = WriteGate(runtime.loop)
-        self._streams = Streams(MAX_STREAMS, DEFAULT_WINDOW, CONNECTION_WINDOW)
+        settings = runtime.settings
+        self._max_running = 2 * settings.http2_max_streams
+        self._streams = Streams(
+            settings.http2_max_streams, settings.http2_window_bytes, max(CONNECTION_WINDOW, settings.http2_window_bytes)
+        )
         self._guard = FloodGuard()
         self._sender = Sender(runtime, self._gate, self._streams, self._guard)
-        self._reader = FrameReader(self, MAX_FRAME_SIZE_MIN, MAX_BLOCK_BYTES)
+        max_block_bytes = max(MIN_BLOCK_BYTES, BLOCK_PER_LIST * settings.http2_max_list_bytes)
+        self._reader = FrameReader(self, settings.http2_max_frame_bytes, max_block_bytes)
         limits = runtime.head_limits
-        self._decoder = HpackDecoder(max_list_bytes=MAX_LIST_BYTES, max_fields=limits.fields + PSEUDO_FIELDS)
+        self._decoder = HpackDecoder(
+            max_list_bytes=settings.http2_max_list_bytes, max_fields=limits.fields + PSEUDO_FIELDS
+        )
         self._heads = HeadReader(limits, False)
         self._deadlines = Deadlines(runtime)
         self._leaving = Leaving(runtime)
@@ -100,9 +105,9 @@ class Http2Connection(FrameSink):
         runtime.connections.add(self)
         self._sender.last_active = runtime.now
         self._deadlines.set_read(runtime.settings.first_byte_timeout_s)
-        settings = ((MAX_CONCURRENT_STREAMS, MAX_STREAMS), (MAX_HEADER_LIST_SIZE, MAX_LIST_BYTES))
         outbox = self._sender.outbox
-        outbox.put(encode_settings(settings) + encode_window_update(0, CONNECTION_WINDOW - DEFAULT_WINDOW))
+        increment = self._streams.receive_window - DEFAULT_WINDOW
+        outbox.put(encode_own_settings(runtime.settings) + encode_window_update(0, increment))
         outbox.flush_soon()
 
     def data_received(self, data: bytes) -> None:
@@ -216,7 +221,7 @@ class Http2Connection(FrameSink):
                     raise StreamError(stream_id, PROTOCOL_ERROR, "trailers are too large")
                 check_trailers(stream_id, fields, self._decoder.flaw)
                 state.owner.receive(b"", True)
-            elif self._sender.running >= 2 * MAX_STREAMS:
+            elif self._sender.running >= self._max_running:
                 # A reset makes room among the streams at once; the app of the stream may still run.
                 raise StreamError(stream_id, REFUSED_STREAM, "too many requests whose clients have left")
             else:
@@ -300,6 +305,7 @@ class Http2Connection(FrameSink):
 
     def on_settings_ack(self) -> None:
         self._guard.count(SETTINGS_FRAMES, self._runtime.now)
+        self._streams.settle_window()
 
     def on_ping(self, payload: bytes) -> None:
         self._guard.count(PINGS, self._runtime.now)

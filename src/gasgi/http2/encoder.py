@@ -4,26 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from struct import Struct
+from typing import TYPE_CHECKING
 
 from gasgi.http2.wire import (
     ACK,
     CONTINUATION,
     DATA,
+    DEFAULT_WINDOW,
     END_HEADERS,
     END_STREAM,
     GOAWAY,
     HEADERS,
+    INITIAL_WINDOW_SIZE,
+    MAX_CONCURRENT_STREAMS,
+    MAX_FRAME_SIZE,
+    MAX_FRAME_SIZE_MIN,
+    MAX_HEADER_LIST_SIZE,
     PING,
     RST_STREAM,
     SETTINGS,
     WINDOW_UPDATE,
 )
 
+if TYPE_CHECKING:
+    from gasgi.settings import Settings
+
 __all__ = [
     "SETTINGS_ACK",
     "encode_data_head",
     "encode_goaway",
     "encode_headers",
+    "encode_own_settings",
     "encode_ping",
     "encode_ping_ack",
     "encode_reset",
@@ -43,6 +54,19 @@ def encode_settings(settings: Iterable[tuple[int, int]]) -> bytes:
     """Encode SETTINGS with (setting, value) in order."""
     payload = b"".join([_SETTING(setting, value) for setting, value in settings])
     return _encode_head(len(payload), SETTINGS, 0, 0) + payload
+
+
+def encode_own_settings(settings: Settings) -> bytes:
+    """Encode what a client must know, and not what it takes for granted (RFC 9113, 6.5.2)."""
+    pairs = [
+        (MAX_CONCURRENT_STREAMS, settings.http2_max_streams),
+        (MAX_HEADER_LIST_SIZE, settings.http2_max_list_bytes),
+    ]
+    if settings.http2_window_bytes != DEFAULT_WINDOW:
+        pairs.append((INITIAL_WINDOW_SIZE, settings.http2_window_bytes))
+    if settings.http2_max_frame_bytes != MAX_FRAME_SIZE_MIN:
+        pairs.append((MAX_FRAME_SIZE, settings.http2_max_frame_bytes))
+    return encode_settings(pairs)
 
 
 def encode_ping(payload: bytes) -> bytes:

@@ -18,6 +18,7 @@ cdef class Stream:
 cdef class Streams:
     cdef public Py_ssize_t max_streams
     cdef long long _stream_window
+    cdef long long _opening_window
     cdef long long _connection_window
 
     cdef dict _streams
@@ -39,6 +40,8 @@ cdef class Streams:
     cpdef Stream receive_window_update(self, long long number, long long increment)
     @cython.locals(change="long long", stream=Stream)
     cpdef receive_initial_window(self, long long size)
+    @cython.locals(change="long long", stream=Stream)
+    cpdef settle_window(self)
     cpdef receive_broken_frame(self, long long number, long long code, str text)
     cpdef end_local(self, Stream stream)
     cpdef reset(self, Stream stream)

@@ -58,6 +58,9 @@ class Streams:
         # What the client was told
         self.max_streams = max_streams
         self._stream_window = stream_window
+        self._opening_window = max(
+            stream_window, DEFAULT_WINDOW
+        )  # of new streams; until it has heard, the client has this
         self._connection_window = connection_window
 
         # Streams
@@ -171,6 +174,13 @@ class Streams:
             if stream.send_window > MAX_WINDOW:
                 raise Http2Error(FLOW_CONTROL_ERROR, "the window of a stream is too large")
 
+    def settle_window(self) -> None:
+        """The client has heard of the windows of streams: one that is smaller than the default counts from here on."""
+        change = self._stream_window - self._opening_window
+        self._opening_window = self._stream_window
+        for stream in self._streams.values():
+            stream.receive_window += change
+
     def receive_broken_frame(self, number: int, code: int, text: str) -> None:
         """Take a frame that breaks its stream: raise StreamError, Http2Error on one that cannot be reset."""
         if self._is_idle(number):
@@ -246,7 +256,7 @@ class Streams:
             self._remember(number, _RESET_HERE)
             raise StreamError(number, REFUSED_STREAM, "more streams than SETTINGS_MAX_CONCURRENT_STREAMS")
         stream = Stream(
-            number, HALF_CLOSED_REMOTE if ends_stream else OPEN, self._stream_window, self.initial_send_window
+            number, HALF_CLOSED_REMOTE if ends_stream else OPEN, self._opening_window, self.initial_send_window
         )
         self._streams[number] = stream
         return stream

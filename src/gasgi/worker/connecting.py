@@ -9,10 +9,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from gasgi.errors import RequestError
-from gasgi.http1.connection import HttpConnection
 from gasgi.proxy.protocol import ProxyInfo
 from gasgi.proxy.socket import receive_proxy_header
-from gasgi.serving.runtime import Runtime
+from gasgi.serving.runtime import Connection, Runtime
+from gasgi.worker.wire import choose_wire
 
 __all__ = ["Connect", "Connecting"]
 
@@ -29,6 +29,7 @@ class Connecting:
         self._runtime = runtime
         self._connect = connect
         self._ssl_context = ssl_context
+        self._make_protocol = choose_wire(runtime.settings, ssl_context is not None)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -61,15 +62,14 @@ class Connecting:
                 "ssl_handshake_timeout": runtime.settings.tls_handshake_timeout_s or None,
             }
         proxied: ProxyInfo | None = None
-        connection: HttpConnection | None = None
+        connection: Connection | None = None
         try:
             if runtime.proxy is not None and runtime.proxy.expects_proxy_header(accepted):
                 settings = runtime.settings
                 proxied = await receive_proxy_header(
                     runtime.loop, accepted, settings.proxy_protocol, settings.proxy_header_timeout_s
                 )
-            connection = HttpConnection(runtime, proxied)
-            protocol = connection
+            protocol = connection = self._make_protocol(runtime, proxied)
             await self._connect(lambda: protocol, accepted, **options)
             if runtime.is_draining and connection in runtime.connections:
                 connection.drain()

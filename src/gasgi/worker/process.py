@@ -40,6 +40,7 @@ from gasgi.worker.shared import Shared
 from gasgi.worker.signals import Signals
 from gasgi.worker.stop_time import StopTime
 from gasgi.worker.tls import make_ssl_context, make_tls_info
+from gasgi.worker.wire import alpn_names
 
 __all__ = ["Worker"]
 
@@ -66,7 +67,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             check_metrics(settings.metrics_bind)
             cls._warn(log, check_gunicorn_settings(cfg, config_module))
             loops.check_loop(settings.asgi_loop)
-            make_ssl_context(cfg)
+            make_ssl_context(cfg, alpn_names(settings))
         except SettingError as exc:
             # gunicorn prints a RuntimeError as "Error: …" and exits.
             raise RuntimeError(str(exc)) from exc
@@ -111,7 +112,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             if self._refusal is not None:
                 raise self._refusal
             # Before privileges are dropped: key and certificate may be readable by root alone.
-            self._ssl_context = make_ssl_context(self.cfg)
+            self._ssl_context = make_ssl_context(self.cfg, alpn_names(self.settings))
             self._tls_info = make_tls_info(self._ssl_context, self.cfg)
         except SettingError as exc:
             self.log.error("%s", exc)

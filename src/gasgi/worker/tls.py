@@ -14,7 +14,7 @@ from gasgi.errors import SettingError
 __all__ = ["make_ssl_context", "make_tls_info"]
 
 
-def make_ssl_context(cfg: Any) -> ssl.SSLContext | None:
+def make_ssl_context(cfg: Any, alpn: list[str]) -> ssl.SSLContext | None:
     """Make the TLS context of gunicorn's settings; raise SettingError rather than serve plaintext on a TLS port."""
     if not cfg.is_ssl:
         return None
@@ -28,7 +28,7 @@ def make_ssl_context(cfg: Any) -> ssl.SSLContext | None:
     if not isinstance(context, ssl.SSLContext):
         raise SettingError(f"the ssl_context hook must return an ssl.SSLContext, not {context!r}")
     # Whatever else a hook may have offered could not be served.
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(alpn)
     return context
 
 

@@ -1,0 +1,85 @@
+"""gunicorn's settings of HTTP/2, read as gunicorn reads them."""
+
+from __future__ import annotations
+
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from gunicorn.config import Config
+
+from gasgi.errors import SettingError
+from gasgi.setting_sources import load_settings
+from gasgi.settings import Settings
+
+NAMES = ("http_protocols", "http2_cleartext", "http2_max_concurrent_streams")
+IS_KNOWN = all(name in Config().settings for name in NAMES)
+
+
+def load(**written: object) -> Settings:
+    """Load from a file that this gunicorn, which does not know the names, has passed over."""
+    file = ModuleType("__config__")
+    vars(file).update(written)
+    return load_settings(SimpleNamespace(), file, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "protocols"),
+    [
+        ("h1", ("h1",)),
+        ("h2,h1", ("h2", "h1")),
+        (" H1 , h2,", ("h1", "h2")),
+        ("", ("h1",)),
+        (["h2"], ("h2",)),
+    ],
+)
+def test_protocols_are_named_in_the_order_of_preference(text, protocols):
+    assert load(http_protocols=text).http_protocols == protocols
+
+
+@pytest.mark.parametrize("value", ["h3", "h2,h2", "http/1.1", 2, [1]])
+def test_other_protocols_are_refused(value):
+    with pytest.raises(SettingError, match="http_protocols = "):
+        load(http_protocols=value)
+
+
+@pytest.mark.parametrize(
+    ("value", "mechanism"),
+    [("off", "off"), (" Prior-Knowledge ", "prior-knowledge"), (True, "prior-knowledge"), (False, "off")],
+)
+def test_cleartext_is_off_or_prior_knowledge(value, mechanism):
+    assert load(http2_cleartext=value).http2_cleartext == mechanism
+
+
+@pytest.mark.parametrize("value", ["upgrade", "both"])
+def test_the_upgrade_to_h2c_is_refused_with_the_way_out(value):
+    with pytest.raises(SettingError, match=f"http2_cleartext = '{value}'.* use prior-knowledge"):
+        load(http2_cleartext=value)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "low", "high"),
+    [
+        ("http2_max_concurrent_streams", "http2_max_streams", 1, 2**31 - 1),
+        ("http2_initial_window_size", "http2_window_bytes", 1, 2**31 - 1),
+        ("http2_max_frame_size", "http2_max_frame_bytes", 16384, 2**24 - 1),
+        ("http2_max_header_list_size", "http2_max_list_bytes", 1, 2**20),
+    ],
+)
+def test_numbers_have_the_range_of_the_protocol(name, field, low, high):
+    for value in (low, high):
+        assert getattr(load(**{name: value}), field) == value
+    for value in {low - 1, high + 1} - ({0} if field == "http2_max_list_bytes" else set()):
+        with pytest.raises(SettingError, match=f"{name} = {value} "):
+            load(**{name: value})
+    if field == "http2_max_list_bytes":
+        assert getattr(load(**{name: 0}), field) == 2**20
+
+
+@pytest.mark.skipif(not IS_KNOWN, reason="this gunicorn does not have the settings")
+def test_gunicorns_own_values_are_taken():
+    cfg = Config()
+    for name, text in (("http_protocols", "h2,h1"), ("http2_cleartext", True), ("http2_max_concurrent_streams", "9")):
+        cfg.set(name, text)
+    settings = load_settings(cfg, None, {})
+    assert settings.http_protocols == ("h2", "h1")
+    assert (settings.http2_cleartext, settings.http2_max_streams) == ("prior-knowledge", 9)
