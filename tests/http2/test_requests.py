@@ -578,3 +578,29 @@ def test_a_lost_connection_disconnects_every_app():
             )
             call.finish()
         rig.pass_time(6)
+
+
+def test_the_metrics_hear_of_bytes_and_refusals():
+    class Meter:
+        def __init__(self) -> None:
+            self.received = 0
+            self.refused: list[int] = []
+
+        def count_received(self, size: int) -> None:
+            self.received += size
+
+        def count_refused(self, status: int) -> None:
+            self.refused.append(status)
+
+    meter = Meter()
+
+    def prepare(runtime: Any) -> None:
+        runtime.meter = meter
+
+    with Http2Rig(hello, prepare=prepare) as rig:
+        before = meter.received
+        assert before > 24
+        rig.answer(rig.ask())
+        rig.answer(rig.ask(request(b"GET", b"/a b")))
+        assert meter.received > before
+        assert meter.refused == [400]
