@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from types import ModuleType
 from typing import Any
 
 import h2.settings
@@ -11,6 +12,9 @@ import pytest
 
 from gasgi.errors import ClientDisconnected
 from gasgi.http2_codes import CANCEL, ENHANCE_YOUR_CALM, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR
+from gasgi.reporting.meter import Meter
+from gasgi.reporting.scoreboard import Scoreboard
+from gasgi.reporting.slot_layout import BYTES_IN, REFUSED, SLOT_NUMBERS
 from gasgi.settings import Settings
 from tests.support.http2 import frame, frames_of, number
 from tests.support.http2_rig import Http2Rig, request
@@ -578,3 +582,26 @@ def test_a_lost_connection_disconnects_every_app():
             )
             call.finish()
         rig.pass_time(6)
+
+
+def test_the_metrics_hear_of_bytes_and_refusals():
+    memory = bytearray(4 * SLOT_NUMBERS * 8)
+    worker = ModuleType("worker")  # whatever can be referred to weakly
+    slot = Scoreboard(memory).reserve(worker)
+    assert slot is not None
+    slot.claim(1, 1.0)
+
+    def counted(place: int) -> int:
+        return sum(memoryview(memory).cast("q")[place::SLOT_NUMBERS])
+
+    def prepare(runtime: Any) -> None:
+        runtime.meter = Meter(slot, (0.1,))
+
+    with Http2Rig(hello, prepare=prepare) as rig:
+        before = counted(BYTES_IN)
+        assert before > 24
+        rig.answer(rig.ask())
+        assert counted(REFUSED) == 0
+        rig.answer(rig.ask(request(b"GET", b"/a b")))
+        assert counted(BYTES_IN) > before
+        assert counted(REFUSED) == 1

@@ -111,6 +111,8 @@ class Http2Connection(FrameSink):
         outbox.flush_soon()
 
     def data_received(self, data: bytes) -> None:
+        if self._runtime.meter is not None:
+            self._runtime.meter.count_received(len(data))
         reader = self._reader
         try:
             reader.feed(data)
@@ -246,6 +248,8 @@ class Http2Connection(FrameSink):
             exchange = HttpExchange(runtime, stream, scope, head)
         except RequestError as exc:
             runtime.log.info("Refused a request from %s: %s", self._peer, exc)
+            if runtime.meter is not None:
+                runtime.meter.count_refused(exc.status)
             if stream.record is not None and not stream.record.has_begun():
                 stream.record.begin(None, self._peer.client, self._peer.server, self._peer.scheme, self._peer.proxied)
             stream.answer(exc.status, exc.fields)
