@@ -30,7 +30,10 @@ from harness.workloads import WORKLOADS
 from run import choose_cores
 
 ROOT = HERE.parent
-DRIVER_WORKLOADS = ["hello", "headers", "10kib", "post", "stream", "ws"]
+# What drives a commit is of that commit too: its modules may have had other names and its classes other arguments.
+DRIVER = ["benchmarks/apps.py", "benchmarks/inprocess.py", "tests/__init__.py", "tests/support"]
+# Every driver so far has its HTTP workloads in a table and the WebSocket's beside it.
+LIST_WORKLOADS = "import inprocess; print(*inprocess.REQUESTS, 'ws')"
 WARM_UP_REQUESTS = 200
 COUNTED_REQUESTS = 1000
 WRK_WORKLOADS = ["hello", "post-64kib", "ws-1kib"]
@@ -41,15 +44,37 @@ HISTORY = HERE / "results" / "history.jsonl"
 
 @dataclass(frozen=True)
 class Tree:
-    """One built version of the package."""
+    """One built version of the package, and what drives it."""
 
     name: str
     root: Path
+    driver: Path
 
     @property
     def source(self) -> Path:
         """What goes onto the path."""
         return self.root / "src"
+
+    def run_driver(self, *words: str, under: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+        """Run Python with ``words`` where it finds the driver, ``under`` another program."""
+        env = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join(map(str, [self.source, self.driver])),
+            "PYTHONHASHSEED": "0",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "GASGI_EXTENSIONS": "require",
+        }
+        command = [*under, sys.executable, *words]
+        return subprocess.run(
+            command, cwd=self.driver / "benchmarks", env=env, capture_output=True, text=True, check=False
+        )
+
+    def workloads(self) -> list[str]:
+        """Name what its driver can drive."""
+        listed = self.run_driver("-c", LIST_WORKLOADS)
+        if listed.returncode:
+            raise SystemExit(f"the driver of {self.name} does not start:\n{listed.stderr[-3000:]}")
+        return listed.stdout.split()
 
 
 def main() -> int:
@@ -57,7 +82,7 @@ def main() -> int:
     chosen = _read_arguments()
     base = _git("rev-parse", "--short=10", f"{chosen.base}^{{commit}}")
     print(f"building {base} and the working tree", flush=True)
-    trees = [Tree("base", _settle(_export(base))), Tree("head", _settle(_copy_working_tree()))]
+    trees = [export("base", base), copy_working_tree("head")]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(_build, {tree.root: tree for tree in trees}.values()))
     record: dict[str, Any] = {
@@ -98,17 +123,28 @@ def _read_arguments() -> argparse.Namespace:
 # Building
 
 
-def _export(commit: str) -> Path:
+def export(name: str, commit: str) -> Tree:
+    """Lay out the files of ``commit``; nothing is compiled yet."""
+    return Tree(name, *(_settle(_extract(commit, names)) for names in (BUILT_FROM, DRIVER)))
+
+
+def _extract(commit: str, wanted: list[str]) -> Path:
     target = Path(tempfile.mkdtemp(prefix="base-", dir=_scratch()))
-    names = _git("ls-tree", "--name-only", commit, "--", *BUILT_FROM).splitlines()
-    archive = subprocess.run(["git", "archive", commit, "--", *names], cwd=ROOT, check=True, capture_output=True)
-    subprocess.run(["tar", "-x", "-C", target], input=archive.stdout, check=True)
+    names = _git("ls-tree", "--name-only", commit, "--", *wanted).splitlines()
+    if names:
+        archive = subprocess.run(["git", "archive", commit, "--", *names], cwd=ROOT, check=True, capture_output=True)
+        subprocess.run(["tar", "-x", "-C", target], input=archive.stdout, check=True)
     return target
 
 
-def _copy_working_tree() -> Path:
+def copy_working_tree(name: str) -> Tree:
+    """Lay out the files as they are now, those that git does not ignore."""
+    return Tree(name, *(_settle(_copy(names)) for names in (BUILT_FROM, DRIVER)))
+
+
+def _copy(wanted: list[str]) -> Path:
     target = Path(tempfile.mkdtemp(prefix="head-", dir=_scratch()))
-    for name in _git("ls-files", "--cached", "--others", "--exclude-standard", "--", *BUILT_FROM).splitlines():
+    for name in _git("ls-files", "--cached", "--others", "--exclude-standard", "--", *wanted).splitlines():
         if (ROOT / name).exists():  # not deleted in the working tree
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, target / name)
@@ -129,7 +165,7 @@ def _settle(exported: Path) -> Path:
             digest.update(f"{path.relative_to(exported)}\0".encode() + path.read_bytes())
     # Both trees get a path of the same length: callgrind would see the difference.
     root = _scratch() / digest.hexdigest()[:16]
-    if (root / BUILT).exists():
+    if (root / BUILT).exists() or (root.exists() and not (exported / "setup.py").exists()):
         shutil.rmtree(exported)
     else:
         shutil.rmtree(root, ignore_errors=True)
@@ -160,13 +196,14 @@ def _build(tree: Tree) -> None:
 def _compare_instructions(trees: list[Tree], bound_percent: float, slower: list[str]) -> dict[str, dict[str, float]]:
     if not shutil.which("valgrind"):
         raise SystemExit("valgrind is not installed (Debian and Ubuntu: apt install valgrind)")
-    jobs = [(tree, name) for tree in trees for name in ["", *DRIVER_WORKLOADS]]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        counts = dict(zip(jobs, pool.map(lambda job: _count_instructions(*job), jobs), strict=True))
     base, head = trees
+    names = shared_workloads(base, head)
+    jobs = [(tree, name) for tree in trees for name in ["", *names]]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        counts = dict(zip(jobs, pool.map(lambda job: _count_instructions(*job, names), jobs), strict=True))
     found = {}
     print(f"{'instructions per request':<28} {'base':>10} {'now':>10} {'change':>8}   bound {bound_percent:+.1f} %")
-    for name in DRIVER_WORKLOADS:
+    for name in names:
         before, after = (
             (counts[tree, name] - counts[tree, ""]) / (COUNTED_REQUESTS - WARM_UP_REQUESTS) for tree in (base, head)
         )
@@ -175,28 +212,28 @@ def _compare_instructions(trees: list[Tree], bound_percent: float, slower: list[
     return found
 
 
-def _count_instructions(tree: Tree, name: str) -> int:
+def shared_workloads(base: Tree, head: Tree) -> list[str]:
+    """Name what both can drive; say what one of them cannot."""
+    known = {tree.name: tree.workloads() for tree in (base, head)}
+    for one, other in ((base.name, head.name), (head.name, base.name)):
+        for name in known[one]:
+            if name not in known[other]:
+                print(f"  {name}: not compared, {other} has no such workload", flush=True)
+    return [name for name in known[head.name] if name in known[base.name]]
+
+
+def _count_instructions(tree: Tree, name: str, names: list[str]) -> int:
     """Instructions of a run with a warm-up of everything and, unless it is empty, more of ``name``."""
-    plan = dict.fromkeys(DRIVER_WORKLOADS, WARM_UP_REQUESTS)
+    plan = dict.fromkeys(names, WARM_UP_REQUESTS)
     if name:
         plan[name] = COUNTED_REQUESTS
-    command = [
-        "valgrind",
-        "--tool=callgrind",
-        "--callgrind-out-file=/dev/null",
-        sys.executable,
+    done = tree.run_driver(
         "-X",
         "no_debug_ranges",
-    ]
-    command += [str(HERE / "inprocess.py"), *(f"{each}={count}" for each, count in plan.items())]
-    env = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.pathsep.join([str(tree.source), str(ROOT)]),
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "GASGI_EXTENSIONS": "require",
-    }
-    done = subprocess.run(command, cwd=HERE, env=env, capture_output=True, text=True, check=False)
+        "inprocess.py",
+        *(f"{each}={count}" for each, count in plan.items()),
+        under=("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"),
+    )
     collected = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode or not collected:
         raise SystemExit(f"the driver failed on {tree.name}:\n{done.stderr[-3000:]}")

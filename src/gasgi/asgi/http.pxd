@@ -21,6 +21,7 @@ cdef class HttpExchange(AppTask):
     cdef bint _has_trailers
     cdef list _waiters
 
+    cpdef prepare(self, Runtime runtime, HttpStream stream, dict scope, ParsedHead head)
     cpdef feed_body(self, bytes data)
     cpdef end_body(self)
 

@@ -44,16 +44,17 @@ _EVENTS = (
 
 
 class HttpExchange(AppTask):
-    """Made for one request."""
+    """Made for one request; ``prepare`` comes first."""
 
-    def __init__(self, runtime: Runtime, stream: HttpStream, scope: dict[str, Any], head: RequestHead) -> None:
+    def prepare(self, runtime: Runtime, stream: HttpStream, scope: dict[str, Any], head: RequestHead) -> None:
+        """Begin: what a constructor would do, whose arguments would be packed and unpacked."""
         self._prepare(runtime, scope, head)
         self._stream = stream
 
         # The request's body
         self._pieces: list[bytes] | None = None
         self.buffered = 0  # bytes in _pieces
-        self._is_body_ended = not (self._head.is_chunked or self._head.content_length > 0)
+        self._is_body_ended = not (head.is_chunked or head.content_length > 0)
         self._is_body_delivered = False
 
         # The response

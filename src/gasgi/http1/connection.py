@@ -259,7 +259,8 @@ class HttpConnection(ResponseOwner):
             if head.upgrade == b"websocket":
                 self._begin_websocket(head, scope)
                 return
-            exchange = HttpExchange(runtime, response, scope, head)
+            exchange = HttpExchange()
+            exchange.prepare(runtime, response, scope, head)
             self._exchange = exchange
             exchange.timing = response.timing
             if head.is_chunked or head.content_length > 0:

@@ -36,6 +36,7 @@ class RequestBody:
         inbox.begin_body(head)
         self._exchange = exchange
         self.wants_continue = head.expects_continue
+        self._drained_bytes = 0
         self.unread_bytes = 0 if head.is_chunked else head.content_length
         if not self.wants_continue:
             self._deadlines.set_read(self._settings.body_timeout_s)
@@ -87,7 +88,6 @@ class RequestBody:
         self._exchange = None
         self.wants_continue = False
         self.unread_bytes = 0
-        self._drained_bytes = 0
 
     def leaves_much(self) -> bool:
         """Whether more is left of it than would be read away to keep the connection."""

@@ -98,7 +98,8 @@ class Response(HttpStream):
     # HttpStream, for the exchange
 
     def prepare_head(self, status: int, headers: Iterable[Iterable[bytes]]) -> None:
-        self._gate.check()
+        if self._gate.is_lost:
+            self._gate.check()
         if status < 200:
             raise ASGIMisuse(f"http.response.start takes a final status, not {status}")
         runtime = self._runtime
@@ -125,7 +126,8 @@ class Response(HttpStream):
         self._outbox.flush()
 
     def send_body(self, body: bytes, more: bool) -> Awaitable[None]:
-        self._gate.check()
+        if self._gate.is_lost:
+            self._gate.check()
         size = len(body)
         if self.framing == UNDECIDED:
             self.put_head(body, size, more)
@@ -141,7 +143,10 @@ class Response(HttpStream):
             self._outbox.put(body)
         if self.framing != NO_BODY:
             self.sent_bytes += size
-        return self._pace(size) if more else self._complete()
+        if more:
+            return self._pace(size)
+        self._owner.response_complete()
+        return DONE if self._gate.is_open else self._gate.wait()
 
     def send_informational(self, status: int, headers: Iterable[Iterable[bytes]]) -> Awaitable[None]:
         self._gate.check()

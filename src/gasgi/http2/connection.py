@@ -245,7 +245,8 @@ class Http2Connection(FrameSink):
             if head.content_length >= 0:
                 self._streams.expect_length(state, head.content_length)
             scope = admit(runtime, self._peer, stream.record, head)
-            exchange = HttpExchange(runtime, stream, scope, head)
+            exchange = HttpExchange()
+            exchange.prepare(runtime, stream, scope, head)
         except RequestError as exc:
             runtime.log.info("Refused a request from %s: %s", self._peer, exc)
             if runtime.meter is not None:

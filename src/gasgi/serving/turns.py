@@ -58,7 +58,10 @@ class Turns:
 
     def is_over(self) -> bool:
         """Say whether no more requests begin in this turn of the loop."""
-        return self.unstarted >= self._most or len(self._waiting) > 0 or len(self._put_off) > 0
+        if self.unstarted >= self._most:
+            return True
+        # Nobody waits while nothing is to begin them.
+        return self._is_expected and (len(self._waiting) > 0 or len(self._put_off) > 0)
 
     def wait(self, connection: Waiting) -> None:
         """Call ``take_turn`` of ``connection`` behind the tasks that are ready now."""
