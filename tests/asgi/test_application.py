@@ -297,7 +297,7 @@ def test_a13_extensions_are_those_of_the_setting(
             assert list(rig.call.scope["extensions"]) == announced
             assert all(type(value) is dict for value in rig.call.scope["extensions"].values())
     with WebSocketRig(settings=settings) as websocket_rig:
-        assert list(websocket_rig.scope["extensions"]) == websocket
+        assert list(websocket_rig.call.scope["extensions"]) == websocket
 
 
 def test_a13_extensions_of_two_requests_are_not_the_same_dict() -> None:

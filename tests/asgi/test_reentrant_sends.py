@@ -175,7 +175,7 @@ ACCEPTS: dict[str, Callable[[Run], dict[str, Any]]] = {
 @pytest.mark.parametrize("make", ACCEPTS.values(), ids=ACCEPTS)
 def test_what_a_handshake_is_answered_with_cannot_answer_it_too(kind, inner, make):
     with WebSocketRig(accept=False) as rig:
-        keys = make(send_all(rig.send, {"type": inner}))
+        keys = make(send_all(rig.call.send, {"type": inner}))
         with pytest.raises(ASGIMisuse, match=r"sent another event while it was read"):
             rig.say({"type": kind, "status": 401, **keys})
         data = rig.transport.take()
@@ -187,7 +187,7 @@ def test_a_denial_that_is_ended_while_its_body_is_read_ends_once():
     with WebSocketRig(accept=False) as rig:
         rig.say({"type": "websocket.http.response.start", "status": 401})
         kind = "websocket.http.response.body"
-        run = send_all(rig.send, {"type": kind, "body": b"inner"})
+        run = send_all(rig.call.send, {"type": kind, "body": b"inner"})
         with pytest.raises(ASGIMisuse):
             rig.say({"type": kind, "body": with_run(Buffer, run, b"outer")})
         assert read_response(rig.transport.take())[2] == b"inner"
@@ -204,7 +204,7 @@ def test_a_denial_that_is_ended_while_its_body_is_read_ends_once():
 )
 def test_nothing_follows_a_close_that_was_sent_while_it_was_read(make):
     with WebSocketRig() as rig:
-        run = send_all(rig.send, {"type": "websocket.close", "code": 3000})
+        run = send_all(rig.call.send, {"type": "websocket.close", "code": 3000})
         with pytest.raises(ASGIMisuse):
             rig.say(make(run))
         assert rig.transport.take() == b"\x88\x02\x0b\xb8"

@@ -36,7 +36,7 @@ def test_a_websocket_counts_as_one_request_once_it_is_answered() -> None:
         assert rig.runtime.requests_completed == 0
         rig.say({"type": "websocket.accept"})
         assert rig.runtime.requests_completed == 1
-        rig.feed(client_frame(FIN | CLOSE))
+        rig.send(client_frame(FIN | CLOSE))
         rig.lose()
         assert rig.runtime.requests_completed == 1
     with WebSocketRig(accept=False) as rig:
@@ -50,7 +50,8 @@ def test_the_observer_hears_of_an_accepted_websocket_when_it_is_over() -> None:
     with WebSocketRig(observer=observer) as rig:
         assert observer.began == [("/chat", ("192.0.2.1", 50000), ("192.0.2.2", 8000), "ws")]
         rig.text("hello")
-        rig.feed(client_frame(FIN | CLOSE))
+        rig.transport.is_client_reading = False  # and so the connection is not over with the answer to its close
+        rig.send(client_frame(FIN | CLOSE))
         assert observer.ended == []
         rig.lose()
         ((status, headers, sent_bytes),) = observer.ended
