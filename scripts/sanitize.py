@@ -26,7 +26,7 @@ FLAGS = f"-O1 -g -fno-wrapv -fno-omit-frame-pointer -fno-sanitize-recover=undefi
 # Tests of what the sanitizers change: malloc's habits, and what ten thousand requests take.
 UNFIT = (
     "tests/unit/test_malloc.py",
-    "tests/connection/test_http_pipelining.py::test_a_burst_of_ten_thousand_is_answered_in_few_writes",
+    "tests/connection/http1/test_pipelining.py::test_a_burst_of_ten_thousand_is_answered_in_few_writes",
 )
 
 

@@ -14,12 +14,13 @@ from collections import deque
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
-from typing import Any
 
 from gasgi._accel import implementation
 from gasgi.websocket.frames import FrameDecoder
+from tests.support import ws_apps
 from tests.support.frames import FIN, TEXT, client_frame
-from tests.support.websocket_rig import WebSocketRig
+from tests.support.served import Served
+from tests.support.websocket_rig import HANDSHAKE
 
 ROUNDS = 20
 SIZES = (32, 1024, 65536, 1048576)
@@ -74,28 +75,15 @@ def decoder_call(size: int) -> Callable[[], object]:
     return call
 
 
-class EchoRig(WebSocketRig):
-    """A rig whose app echoes."""
-
-    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
-        self.receive, self.send = receive, send
-        await receive()
-        await send({"type": "websocket.accept"})
-        while True:
-            message = await receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            await send({"type": "websocket.send", "text": message["text"]})
-
-
 def echo(size: int, messages: int) -> float:
     """CPU of one echo, the loop's turns for it included."""
     data = client_frame(FIN | TEXT, b"x" * size)
-    with EchoRig(accept=False) as rig:
+    with Served(ws_apps.echo) as rig:
+        rig.send(HANDSHAKE + b"\r\n")
         sink: deque[object] = deque(maxlen=0)
         rig.transport.write = sink.append  # type: ignore[method-assign, assignment]
         rig.transport.writelines = sink.append  # type: ignore[method-assign, assignment]
-        feed = rig.connection.data_received
+        feed = rig.transport.get_protocol().data_received
 
         async def turns() -> None:
             for _ in range(messages):

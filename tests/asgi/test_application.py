@@ -12,8 +12,9 @@ import pytest
 from gasgi.asgi.asgi2 import single_callable
 from gasgi.errors import ASGIMisuse, ClientDisconnected, SettingError
 from gasgi.settings import EXTENSIONS, Settings
-from tests.support.http_rig import GET, HttpRig, read_response
+from tests.support.answers import read_response
 from tests.support.odd_errors import ODD
+from tests.support.served import GET, Served
 from tests.support.websocket_rig import WebSocketRig
 
 GET_TRAILERS = b"GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nConnection: TE\r\n\r\n"
@@ -39,25 +40,25 @@ def plain(scope: Any, receive: Any, send: Any) -> Any:
 
 @pytest.mark.parametrize("app", [hello, Instance(), plain], ids=["coroutine", "instance", "plain"])
 def test_a1_awaits_whatever_the_app_returns(app: Any) -> None:
-    with HttpRig(single_callable(app)) as rig:
+    with Served(single_callable(app)) as rig:
         assert read_response(rig.ask())[2] == b"ok"
 
 
 def test_a2_scope_is_a_dict_with_a_type() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         assert type(rig.call.scope) is dict
         assert rig.call.scope["type"] == "http"
 
 
 def test_a3_asgi_names_both_versions() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         assert rig.call.scope["asgi"] == {"version": "3.0", "spec_version": "2.5"}
 
 
 def test_a4_one_call_for_each_request() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         for number in range(1, 4):
             rig.ask()
             assert len(rig.calls) == number
@@ -75,14 +76,14 @@ def test_a5_runs_in_a_task_of_the_worker_s_loop() -> None:
             await asyncio.wait_for(asyncio.sleep(0), 5)
         await hello(scope, receive, send)
 
-    with HttpRig(app) as rig:
+    with Served(app) as rig:
         assert read_response(rig.ask())[0] == 200
         assert seen[0][0] is rig.loop
         assert isinstance(seen[0][1], asyncio.Task)
 
 
 def test_a6_events_hold_plain_values() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody")
         event = rig.call.hear()
         assert event == {"type": "http.request", "body": b"body", "more_body": False}
@@ -90,7 +91,7 @@ def test_a6_events_hold_plain_values() -> None:
 
 
 def test_a7_send_returns_when_the_connection_closes_under_it() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.start()
         rig.connection.pause_writing()
@@ -129,7 +130,7 @@ WRONG = [
 
 @pytest.mark.parametrize("event", WRONG, ids=str)
 def test_a8_a_wrong_event_raises_out_of_send_and_the_app_may_still_answer(event: Any) -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
 
         async def send() -> None:
@@ -145,7 +146,7 @@ def test_a8_a_wrong_event_raises_out_of_send_and_the_app_may_still_answer(event:
 
 @pytest.mark.parametrize("body", ["text", 5, None, [b"a"], {}], ids=str)
 def test_a8_a_body_that_is_no_bytes_raises_out_of_send(body: Any) -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.start()
         with pytest.raises(ASGIMisuse):
@@ -156,7 +157,7 @@ def test_a8_a_body_that_is_no_bytes_raises_out_of_send(body: Any) -> None:
 
 @pytest.mark.parametrize("event", ["text", None, 5, [("type", "http.response.start")]], ids=str)
 def test_a8_what_is_no_event_at_all_raises_out_of_send(event: Any) -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
 
         async def send() -> None:
@@ -178,12 +179,12 @@ def test_a6_events_may_be_any_mapping(kind: Any) -> None:
         await send(kind(EVENT))
         await send(kind(BODY))
 
-    with HttpRig(app) as rig:
+    with Served(app) as rig:
         assert read_response(rig.ask())[2] == b"ok"
 
 
 def test_a9_unknown_keys_of_events_are_ignored() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.say("start", status=200, colour="blue")
         rig.call.say("body", body=b"ok", taste=5)
@@ -191,7 +192,7 @@ def test_a9_unknown_keys_of_events_are_ignored() -> None:
 
 
 def test_a10_an_exception_before_the_answer_is_logged_and_answered_500() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.start(200, (b"content-type", b"text/html"))
         rig.call.crash(ValueError("oops"))
@@ -202,7 +203,7 @@ def test_a10_an_exception_before_the_answer_is_logged_and_answered_500() -> None
 
 
 def test_a10_an_exception_within_the_answer_ends_the_connection() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.start(200, (b"content-length", b"10"))
         rig.call.say("body", body=b"half", more_body=True)
@@ -217,12 +218,12 @@ def test_a10_one_request_does_not_end_the_worker(exc: BaseException) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise exc
 
-    with HttpRig(app) as rig:
+    with Served(app) as rig:
         assert read_response(rig.ask())[0] == 500
 
 
 def test_a11_events_behind_the_end_are_ignored() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.start()
         rig.call.say("body", body=b"ok")
@@ -239,14 +240,14 @@ def test_a12_send_after_the_client_left_raises_an_os_error_that_is_not_logged() 
         assert await receive() == {"type": "http.disconnect"}
         await send(EVENT)
 
-    with HttpRig(app) as rig:
+    with Served(app) as rig:
         rig.ask()
         rig.lose()
         assert rig.log.levels("error", "exception", "warning") == []
 
 
 def test_a13_extensions_are_announced_where_they_work() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         assert rig.call.scope["extensions"] == {"http.response.early_hint": {}}
 
@@ -291,19 +292,19 @@ def test_a13_extensions_are_those_of_the_setting(
 ) -> None:
     settings = Settings(asgi_extensions=names)
     for request, announced in ((GET, http), (GET_TRAILERS, with_trailers)):
-        with HttpRig(settings=settings) as rig:
+        with Served(settings=settings) as rig:
             rig.ask(request)
             assert list(rig.call.scope["extensions"]) == announced
             assert all(type(value) is dict for value in rig.call.scope["extensions"].values())
     with WebSocketRig(settings=settings) as websocket_rig:
-        assert list(websocket_rig.scope["extensions"]) == websocket
+        assert list(websocket_rig.call.scope["extensions"]) == websocket
 
 
 def test_a13_extensions_of_two_requests_are_not_the_same_dict() -> None:
     settings = Settings(asgi_extensions=(*EXTENSIONS, *FILES))
     scopes = []
     for _ in range(2):
-        with HttpRig(settings=settings) as rig:
+        with Served(settings=settings) as rig:
             rig.ask()
             scopes.append(rig.call.scope["extensions"])
     scopes[0]["http.response.pathsend"]["changed"] = True
@@ -330,7 +331,7 @@ def double(scope: Any) -> Any:
 
 @pytest.mark.parametrize("app", [Double, double], ids=["class", "function"])
 def test_a14_asgi_2_applications_work(app: Any) -> None:
-    with HttpRig(single_callable(app)) as rig:
+    with Served(single_callable(app)) as rig:
         assert read_response(rig.ask())[2] == b"ok"
 
 
@@ -346,7 +347,7 @@ def test_a14_asgi_3_applications_are_left_alone(app: Any) -> None:
 
 
 def test_a15_every_key_of_the_scope_is_a_str() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         assert {type(key) for key in rig.call.scope} == {str}
 
@@ -355,7 +356,7 @@ def test_a16_requests_share_no_value_that_can_change() -> None:
     def prepare(runtime: Any) -> None:
         runtime.state = {"pool": object()}
 
-    with HttpRig(prepare=prepare) as rig:
+    with Served(prepare=prepare) as rig:
         for _ in range(2):
             rig.ask(GET)
             rig.call.start()
@@ -376,7 +377,7 @@ def test_answers_500_and_logs_one_line_for_any_exception(make: Any) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise make()
 
-    with HttpRig(app) as rig:
+    with Served(app) as rig:
         assert read_response(rig.ask())[0] == 500
         (line,) = rig.log.levels("error", "exception")
         assert line.startswith("Exception in ASGI app during GET /")

@@ -11,7 +11,8 @@ import anyio
 import pytest
 
 from gasgi.settings import Settings
-from tests.support.http_rig import GET, HttpRig, read_response
+from tests.support.answers import read_response
+from tests.support.served import GET, Served
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="unset")
 START = {"type": "http.response.start", "status": 200}
@@ -30,7 +31,7 @@ def test_h1_every_handler_runs_in_a_task_of_its_own() -> None:
         tasks.append(asyncio.current_task())
         await answer(send, "ok")
 
-    with HttpRig(app) as rig:
+    with Served(app) as rig:
         rig.ask()
         rig.ask(GET + GET)
         assert all(isinstance(task, asyncio.Task) for task in tasks)
@@ -48,12 +49,12 @@ def test_h2_what_a_request_sets_is_gone_in_the_next(request_: bytes) -> None:
         seen.append(VARIABLE.get())
         await answer(send, "ok")
 
-    with HttpRig(app, Settings(body_buffer_bytes=1024)) as rig:
+    with Served(app, Settings(body_buffer_bytes=1024)) as rig:
         for _ in range(3):
-            rig.feed(request_)
+            rig.send(request_)
             if request_ is POST:
-                rig.feed(b"body")
-        rig.feed(GET + GET)
+                rig.send(b"body")
+        rig.send(GET + GET)
         assert seen == ["unset", "/"] * 5
         assert VARIABLE.get() == "unset"
 
@@ -70,19 +71,19 @@ def test_h2_nothing_leaks_through_pausing_and_resuming() -> None:
 
     body = bytes(50_000)
     request = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body)
-    with HttpRig(app, Settings(body_buffer_bytes=1024)) as rig:
+    with Served(app, Settings(body_buffer_bytes=1024)) as rig:
         for _ in range(2):
-            rig.feed(request)
+            rig.send(request)
             for at in range(0, len(body), 10_000):
-                rig.feed(body[at : at + 10_000])
-        rig.feed(request + body + GET)
+                rig.send(body[at : at + 10_000])
+        rig.send(request + body + GET)
         assert seen == ["unset"] * 4
 
 
 def test_h3_what_was_set_before_the_worker_started_is_seen_by_every_request() -> None:
     token = VARIABLE.set("boot")
     try:
-        rig = HttpRig()
+        rig = Served()
     finally:
         VARIABLE.reset(token)
     seen: list[str] = []
@@ -120,9 +121,9 @@ def test_h4_anyio_and_timeouts_work_in_every_handler() -> None:
             reached.append("timeout")
         await answer(send, ",".join(reached))
 
-    with HttpRig(app) as rig:
-        rig.feed(GET)
-        rig.settle_threads(lambda: not rig.runtime.conversations)
+    with Served(app) as rig:
+        rig.send(GET)
+        rig.wait_for(lambda: not rig.runtime.conversations)
         assert read_response(rig.transport.take())[2] == b"timeout"
 
 
@@ -134,7 +135,7 @@ def test_h5_the_first_step_waits_for_the_next_turn_of_the_loop() -> None:
         assert asyncio.current_task() is not None
         await answer(send, "ok")
 
-    with HttpRig(app) as rig:
+    with Served(app) as rig:
 
         async def feed() -> None:
             rig.loop.call_soon(rig.connection.data_received, GET)

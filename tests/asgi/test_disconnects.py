@@ -20,7 +20,8 @@ from starlette.routing import Route
 
 from gasgi.errors import ClientDisconnected
 from gasgi.settings import Settings
-from tests.support.http_rig import HttpRig, read_response
+from tests.support.answers import read_response
+from tests.support.served import Served
 
 START = {"type": "http.response.start", "status": 200}
 LOUD = ("exception", "error", "warning")
@@ -62,7 +63,7 @@ def test_g1_is_disconnected_tells_the_truth() -> None:
             ask.clear()
         return PlainTextResponse("")
 
-    with HttpRig(starlette(endpoint)) as rig:
+    with Served(starlette(endpoint)) as rig:
         rig.ask()
         assert answers == [False, False]
         rig.lose()
@@ -75,7 +76,7 @@ def test_g1_is_disconnected_tells_the_truth() -> None:
 
 
 def test_g2_the_handler_of_an_unfinished_response_is_cancelled_after_the_grace_period() -> None:
-    with HttpRig(settings=Settings(disconnect_grace_s=3.0)) as rig:
+    with Served(settings=Settings(disconnect_grace_s=3.0)) as rig:
         rig.ask()
         rig.lose()
         rig.pass_time(2)
@@ -86,7 +87,7 @@ def test_g2_the_handler_of_an_unfinished_response_is_cancelled_after_the_grace_p
 
 
 def test_g2_without_a_grace_period_it_is_cancelled_at_once() -> None:
-    with HttpRig(settings=Settings(disconnect_grace_s=0.0)) as rig:
+    with Served(settings=Settings(disconnect_grace_s=0.0)) as rig:
         rig.ask()
         rig.lose()
         assert rig.call.was_cancelled
@@ -103,7 +104,7 @@ def test_g3_work_behind_a_finished_response_is_never_cancelled() -> None:
     async def endpoint(request: Request) -> Any:
         return PlainTextResponse("ok", background=BackgroundTask(work))
 
-    with HttpRig(starlette(endpoint), Settings(disconnect_grace_s=0.0)) as rig:
+    with Served(starlette(endpoint), Settings(disconnect_grace_s=0.0)) as rig:
         assert read_response(rig.ask())[2] == b"ok"
         rig.lose()
         rig.pass_time(60)
@@ -122,7 +123,7 @@ def test_g4_finally_blocks_run() -> None:
             await asyncio.sleep(0)
             ran.append("finally")
 
-    with HttpRig(app, Settings(disconnect_grace_s=1.0)) as rig:
+    with Served(app, Settings(disconnect_grace_s=1.0)) as rig:
         rig.ask()
         rig.lose()
         rig.pass_time(3)
@@ -140,7 +141,7 @@ def test_g5_an_endless_stream_ends_and_nothing_is_logged(middleware: Any) -> Non
     async def endpoint(request: Request) -> Any:
         return StreamingResponse(numbers(), media_type="text/event-stream")
 
-    with HttpRig(starlette(endpoint, *middleware)) as rig:
+    with Served(starlette(endpoint, *middleware)) as rig:
         rig.ask()
         rig.lose()
         rig.settle()
@@ -163,7 +164,7 @@ def test_g6_a_silent_stream_ends_within_the_grace_period(middleware: Any) -> Non
     async def endpoint(request: Request) -> Any:
         return StreamingResponse(silence(), media_type="text/event-stream")
 
-    with HttpRig(starlette(endpoint, *middleware), Settings(disconnect_grace_s=3.0)) as rig:
+    with Served(starlette(endpoint, *middleware), Settings(disconnect_grace_s=3.0)) as rig:
         rig.ask()
         rig.lose()
         rig.pass_time(5)
@@ -180,8 +181,8 @@ def test_g7_a_client_that_leaves_within_its_body_is_not_logged(middleware: Any, 
         await request.body()
         return PlainTextResponse("never")
 
-    with HttpRig(starlette(endpoint, *middleware)) as rig:
-        rig.feed(POST + b"abc")
+    with Served(starlette(endpoint, *middleware)) as rig:
+        rig.send(POST + b"abc")
         getattr(rig, how)()
         rig.settle()
         assert not rig.runtime.conversations
@@ -189,7 +190,7 @@ def test_g7_a_client_that_leaves_within_its_body_is_not_logged(middleware: Any, 
 
 
 def test_g8_a_fault_of_the_app_is_logged_although_the_client_left() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.lose()
         rig.call.crash(ValueError("a fault"))
@@ -204,7 +205,7 @@ def test_g8_departures_out_of_a_task_group_are_not_logged() -> None:
             for _ in range(2):
                 group.start_soon(send, START)
 
-    with HttpRig(app) as rig:
+    with Served(app) as rig:
         rig.ask()
         rig.lose()
         rig.settle()
@@ -213,7 +214,7 @@ def test_g8_departures_out_of_a_task_group_are_not_logged() -> None:
 
 
 def test_g9_a_client_that_shut_its_side_still_gets_its_answer() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.shut()
         assert rig.call.hear()["type"] == "http.request"
@@ -225,7 +226,7 @@ def test_g9_a_client_that_shut_its_side_still_gets_its_answer() -> None:
 
 
 def test_g9_a_client_that_shut_its_side_is_waited_for_no_longer_than_the_grace_period() -> None:
-    with HttpRig(settings=Settings(disconnect_grace_s=3.0)) as rig:
+    with Served(settings=Settings(disconnect_grace_s=3.0)) as rig:
         rig.ask()
         rig.shut()
         rig.pass_time(5)
@@ -236,7 +237,7 @@ def test_g9_a_client_that_shut_its_side_is_waited_for_no_longer_than_the_grace_p
 if sys.platform == "linux":  # nowhere else does the kernel tell
 
     def test_g9_a_client_that_waits_is_waited_for_and_the_app_hears_of_no_disconnect(waiting: socket.socket) -> None:
-        with HttpRig(settings=Settings(disconnect_grace_s=3.0), extra={"socket": waiting}) as rig:
+        with Served(settings=Settings(disconnect_grace_s=3.0), extra={"socket": waiting}) as rig:
             rig.ask()
             rig.shut()
             assert rig.call.hear()["type"] == "http.request"
@@ -250,7 +251,7 @@ if sys.platform == "linux":  # nowhere else does the kernel tell
             assert rig.transport.is_closing()
 
     def test_g9_a_client_that_waited_and_leaves_is_found_out(waiting: socket.socket) -> None:
-        with HttpRig(settings=Settings(disconnect_grace_s=3.0), extra={"socket": waiting}) as rig:
+        with Served(settings=Settings(disconnect_grace_s=3.0), extra={"socket": waiting}) as rig:
             rig.ask()
             rig.shut()
             rig.pass_time(4)
@@ -264,7 +265,7 @@ if sys.platform == "linux":  # nowhere else does the kernel tell
 
 
 def test_g9_a_client_that_shut_its_side_is_waited_for_as_long_as_it_takes_its_answer() -> None:
-    with HttpRig(settings=Settings(disconnect_grace_s=3.0)) as rig:
+    with Served(settings=Settings(disconnect_grace_s=3.0)) as rig:
         rig.ask()
         rig.call.start()
         rig.call.say("body", body=b"x", more_body=True)

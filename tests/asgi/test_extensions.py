@@ -11,14 +11,15 @@ import trustme
 
 from gasgi.asgi.tls_info import distinguished_name
 from gasgi.errors import ASGIMisuse
-from tests.support.http_rig import GET, HttpRig, read_response
+from tests.support.answers import read_response
+from tests.support.served import GET, Served
 from tests.support.tcp_server import LOOPS, on_loop, serve
 
 GET_TRAILERS = b"GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nConnection: TE\r\n\r\n"
 
 
 def test_f2_push_is_not_announced_and_raises() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         assert "http.response.push" not in rig.call.scope["extensions"]
         rig.call.start()
@@ -28,7 +29,7 @@ def test_f2_push_is_not_announced_and_raises() -> None:
 
 @pytest.mark.parametrize("starts", [False, True])
 def test_f5_early_hints_are_sent_before_the_head_as_often_as_the_app_likes(starts: bool) -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         if starts:
             rig.call.start()
@@ -45,7 +46,7 @@ def test_f5_early_hints_are_sent_before_the_head_as_often_as_the_app_likes(start
 
 
 def test_f5_early_hints_within_the_body_are_ignored() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.start()
         rig.call.say("body", body=b"a", more_body=True)
@@ -56,30 +57,30 @@ def test_f5_early_hints_within_the_body_are_ignored() -> None:
 
 @pytest.mark.parametrize("links", [["</a>"], [b"</a>\r\nx: y"], [5]], ids=str)
 def test_f5_a_link_that_is_no_field_value_raises(links: Any) -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         with pytest.raises(ASGIMisuse):
             rig.call.say("early_hint", links=links)
 
 
 def test_f5_informational_of_gunicorn_s_own_worker_is_understood() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.say("informational", status=102, headers=[(b"x-a", b"1")])
         assert rig.transport.take() == b"HTTP/1.1 102 Processing\r\nx-a: 1\r\n\r\n"
 
 
 def test_f6_trailers_are_announced_only_to_clients_that_take_them() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(GET)
         assert "http.response.trailers" not in rig.call.scope["extensions"]
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(GET_TRAILERS)
         assert rig.call.scope["extensions"]["http.response.trailers"] == {}
 
 
 def test_f6_trailers_are_gathered_until_the_last() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(GET_TRAILERS)
         rig.call.start(trailers=True)
         rig.call.say("body", body=b"a")
@@ -91,7 +92,7 @@ def test_f6_trailers_are_gathered_until_the_last() -> None:
 
 
 def test_f6_trailers_come_behind_a_stream() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(GET_TRAILERS)
         rig.call.start(trailers=True)
         rig.call.say("body", body=b"a", more_body=True)
@@ -104,7 +105,7 @@ def test_f6_trailers_come_behind_a_stream() -> None:
 
 
 def test_f6_trailers_are_left_out_for_a_client_that_takes_none() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(GET)
         rig.call.start(trailers=True)
         rig.call.say("body", body=b"a")
@@ -113,7 +114,7 @@ def test_f6_trailers_are_left_out_for_a_client_that_takes_none() -> None:
 
 
 def test_f6_trailers_have_no_pseudo_headers() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(GET_TRAILERS)
         rig.call.start(trailers=True)
         rig.call.say("body", body=b"a")
@@ -122,7 +123,7 @@ def test_f6_trailers_have_no_pseudo_headers() -> None:
 
 
 def test_f7_tls_is_absent_without_tls() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         assert "tls" not in rig.call.scope["extensions"]
 
@@ -208,7 +209,7 @@ def test_f7_names_are_written_as_in_rfc_4514(subject: Any, name: str) -> None:
 
 
 def test_f8_debug_is_not_implemented() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         assert "http.response.debug" not in rig.call.scope["extensions"]
         with pytest.raises(ASGIMisuse):

@@ -18,7 +18,7 @@ from starlette.responses import FileResponse
 from gasgi.errors import ASGIMisuse, ClientDisconnected
 from gasgi.serving import file_region
 from gasgi.settings import FILE_EXTENSIONS, Settings
-from tests.support.http_rig import read_response
+from tests.support.answers import read_response
 from tests.support.served import RecordingObserver
 from tests.support.tcp_server import LOOPS, on_loop, serve
 

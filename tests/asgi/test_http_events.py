@@ -13,7 +13,8 @@ import pytest
 
 from gasgi.errors import ASGIMisuse, ClientDisconnected
 from gasgi.settings import Settings
-from tests.support.http_rig import GET, HttpRig, read_response
+from tests.support.answers import read_response
+from tests.support.served import GET, Served
 
 POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\n"
 EXPECTING = b"POST / HTTP/%b\r\nHost: h\r\nContent-Length: 6\r\nExpect: 100-continue\r\n\r\n"
@@ -29,64 +30,64 @@ def request(body: bytes, more: bool = False) -> dict[str, Any]:
 
 
 def test_c1_a_request_without_a_body_is_one_empty_event() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         assert rig.call.hear() == REQUEST
 
 
 def test_c1_reading_pauses_while_the_app_leaves_the_body_alone() -> None:
-    with HttpRig(settings=Settings(body_buffer_bytes=1024)) as rig:
-        rig.feed(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6000\r\n\r\n")
-        rig.feed(bytes(1000))
+    with Served(settings=Settings(body_buffer_bytes=1024)) as rig:
+        rig.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6000\r\n\r\n")
+        rig.send(bytes(1000))
         assert not rig.transport.is_reading_paused
-        rig.feed(bytes(1000))
+        rig.send(bytes(1000))
         assert rig.transport.is_reading_paused
         assert rig.call.hear() == request(bytes(2000), True)
         assert not rig.transport.is_reading_paused
 
 
 def test_c2_pieces_come_in_order_and_one_is_the_last() -> None:
-    with HttpRig() as rig:
-        rig.feed(POST + b"a")
+    with Served() as rig:
+        rig.send(POST + b"a")
         assert rig.call.hear() == request(b"a", True)
-        rig.feed(b"bc")
-        rig.feed(b"d")
+        rig.send(b"bc")
+        rig.send(b"d")
         assert rig.call.hear() == request(b"bcd", True)
-        rig.feed(b"ef")
+        rig.send(b"ef")
         assert rig.call.hear() == request(b"ef")
         assert not rig.call.listen().done()
 
 
 def test_c2_a_body_whose_end_comes_late_ends_with_an_empty_piece() -> None:
-    with HttpRig() as rig:
-        rig.feed(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+    with Served() as rig:
+        rig.send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
         assert rig.call.hear() == request(b"abc", True)
         task = rig.call.listen()
-        rig.feed(b"0\r\n\r\n")
+        rig.send(b"0\r\n\r\n")
         assert task.result() == request(b"")
 
 
 def test_c3_the_app_starts_with_the_head_and_not_with_the_connection() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.settle()
-        rig.feed(POST[:-2])
+        rig.send(POST[:-2])
         assert not rig.calls
-        rig.feed(POST[-2:])
+        rig.send(POST[-2:])
         assert len(rig.calls) == 1
 
 
 def test_c4_continue_is_sent_when_the_app_asks_for_the_body() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         assert rig.ask(EXPECTING % b"1.1") == b""
         task = rig.call.listen()
         assert rig.transport.take() == b"HTTP/1.1 100 Continue\r\n\r\n"
-        rig.feed(b"abcdef")
+        rig.send(b"abcdef")
         assert task.result() == request(b"abcdef")
         assert rig.transport.take() == b""
 
 
 def test_c4_no_continue_for_an_app_that_answers_at_once() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(EXPECTING % b"1.1")
         rig.call.start(401, (b"content-length", b"0"))
         rig.call.say("body")
@@ -96,7 +97,7 @@ def test_c4_no_continue_for_an_app_that_answers_at_once() -> None:
 
 
 def test_c4_no_continue_to_http_1_0() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(EXPECTING % b"1.0")
         rig.call.listen()
         assert rig.transport.take() == b""
@@ -117,7 +118,7 @@ def test_c4_no_continue_to_http_1_0() -> None:
     ids=lambda headers: type(headers).__name__,
 )
 def test_c5_headers_are_any_iterable_of_pairs(headers: Any) -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.say("start", status=200, headers=headers)
         rig.call.say("body", body=b"ok")
@@ -127,7 +128,7 @@ def test_c5_headers_are_any_iterable_of_pairs(headers: Any) -> None:
 
 @pytest.mark.parametrize("keys", [{}, {"headers": None}, {"headers": []}], ids=str)
 def test_c5_headers_are_optional(keys: Any) -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.say("start", status=200, **keys)
         rig.call.say("body")
@@ -135,7 +136,7 @@ def test_c5_headers_are_optional(keys: Any) -> None:
 
 
 def test_c5_status_may_be_an_http_status() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.say("start", status=http.HTTPStatus.IM_A_TEAPOT)
         rig.call.say("body")
@@ -143,7 +144,7 @@ def test_c5_status_may_be_an_http_status() -> None:
 
 
 def test_c6_the_start_is_held_until_the_first_body_piece_and_leaves_with_it() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.start(200)
         assert rig.transport.take() == b""
@@ -153,7 +154,7 @@ def test_c6_the_start_is_held_until_the_first_body_piece_and_leaves_with_it() ->
 
 @pytest.mark.parametrize("coding", [b"chunked", b"gzip", b"identity"])
 def test_c7_the_app_s_transfer_encoding_is_ignored(coding: bytes) -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.start(200, (b"Transfer-Encoding", coding))
         rig.call.say("body", body=b"ok")
@@ -163,7 +164,7 @@ def test_c7_the_app_s_transfer_encoding_is_ignored(coding: bytes) -> None:
 
 
 def test_c8_header_order_is_kept_and_names_leave_in_lower_case() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.start(200, (b"X-B", b"1"), (b"set-cookie", b"a"), (b"x-a", b"2"), (b"Set-Cookie", b"b"))
         rig.call.say("body")
@@ -171,7 +172,7 @@ def test_c8_header_order_is_kept_and_names_leave_in_lower_case() -> None:
 
 
 def test_c9_trailers_announced_are_waited_for() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(b"GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nConnection: TE\r\n\r\n")
         rig.call.start(trailers=True)
         rig.call.say("body", body=b"ok")
@@ -186,7 +187,7 @@ def test_c9_trailers_announced_are_waited_for() -> None:
     "body", [b"data", bytearray(b"data"), memoryview(b"data")], ids=lambda body: type(body).__name__
 )
 def test_c10_body_is_bytes_or_like_bytes(body: Any) -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.start()
         rig.call.say("body", body=body)
@@ -194,7 +195,7 @@ def test_c10_body_is_bytes_or_like_bytes(body: Any) -> None:
 
 
 def test_c10_a_buffer_may_be_used_again_once_send_returned() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.start()
         buffer = bytearray(b"one")
@@ -205,7 +206,7 @@ def test_c10_a_buffer_may_be_used_again_once_send_returned() -> None:
 
 
 def test_c10_body_and_more_body_are_optional() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.start()
         rig.call.say("body")
@@ -213,7 +214,7 @@ def test_c10_body_and_more_body_are_optional() -> None:
 
 
 def test_c11_send_waits_while_the_client_takes_nothing() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.start()
         rig.connection.pause_writing()
@@ -226,7 +227,7 @@ def test_c11_send_waits_while_the_client_takes_nothing() -> None:
 
 
 def test_c12_wrong_order_raises_before_the_end_and_is_ignored_behind_it() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         with pytest.raises(ASGIMisuse):
             rig.call.say("body")
@@ -245,7 +246,7 @@ def test_c12_wrong_order_raises_before_the_end_and_is_ignored_behind_it() -> Non
 
 @pytest.mark.parametrize(("asked", "status"), [(b"HEAD", 200), (b"GET", 204), (b"GET", 304), (b"HEAD", 404)], ids=str)
 def test_c13_answers_without_a_body_have_none(asked: bytes, status: int) -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(b"%b / HTTP/1.1\r\nHost: h\r\n\r\n" % asked)
         rig.call.start(status, (b"x-a", b"1"))
         rig.call.say("body", body=b"body", more_body=True)
@@ -255,7 +256,7 @@ def test_c13_answers_without_a_body_have_none(asked: bytes, status: int) -> None
 
 
 def test_c13_head_keeps_the_content_length() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\n")
         rig.call.start(200, (b"content-length", b"5"))
         rig.call.say("body", body=b"")
@@ -264,7 +265,7 @@ def test_c13_head_keeps_the_content_length() -> None:
 
 @pytest.mark.parametrize("body", [b"four", b"sixsix"])
 def test_c14_a_body_of_another_length_than_announced_raises_before_anything_is_sent(body: bytes) -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.start(200, (b"content-length", b"5"))
         with pytest.raises(ASGIMisuse):
@@ -275,7 +276,7 @@ def test_c14_a_body_of_another_length_than_announced_raises_before_anything_is_s
 
 
 def test_c14_a_later_piece_too_many_raises_and_the_client_sees_a_cut() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.start(200, (b"content-length", b"5"))
         rig.call.say("body", body=b"four", more_body=True)
@@ -287,7 +288,7 @@ def test_c14_a_later_piece_too_many_raises_and_the_client_sees_a_cut() -> None:
 
 
 def test_c14_trailers_do_not_hide_a_short_body() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.start(200, (b"content-length", b"5"), trailers=True)
         rig.call.say("body", body=b"four")
@@ -299,7 +300,7 @@ def test_c14_trailers_do_not_hide_a_short_body() -> None:
 
 @pytest.mark.parametrize("begins", [False, True])
 def test_c15_an_app_that_returns_without_an_answer_gives_500(begins: bool) -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         if begins:
             rig.call.start()
@@ -309,7 +310,7 @@ def test_c15_an_app_that_returns_without_an_answer_gives_500(begins: bool) -> No
 
 
 def test_c15_an_app_that_returns_within_the_answer_ends_the_connection() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.start()
         rig.call.say("body", body=b"half", more_body=True)
@@ -322,7 +323,7 @@ def test_c15_an_app_that_returns_within_the_answer_ends_the_connection() -> None
 @pytest.mark.parametrize("kind", ["start", "body", "trailers", "pathsend", "zerocopysend", "early_hint"])
 def test_c16_send_raises_an_os_error_once_the_client_left(kind: str) -> None:
     keys = {"status": 200, "path": __file__, "file": 0, "links": [b"</a>"]}
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         if kind != "start":
             rig.call.start(trailers=kind == "trailers")
@@ -338,7 +339,7 @@ def test_c16_send_raises_an_os_error_once_the_client_left(kind: str) -> None:
 
 
 def test_c17_receive_gives_disconnect_behind_the_response_at_once_and_again() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(POST)
         rig.call.start()
         rig.call.say("body")
@@ -347,22 +348,22 @@ def test_c17_receive_gives_disconnect_behind_the_response_at_once_and_again() ->
 
 
 def test_c17_receive_gives_disconnect_after_the_client_left_again_and_again() -> None:
-    with HttpRig() as rig:
-        rig.feed(POST + b"abc")
+    with Served() as rig:
+        rig.send(POST + b"abc")
         rig.lose()
         assert [rig.call.hear() for _ in range(3)] == [DISCONNECT] * 3
 
 
 def test_c17_a_body_that_is_whole_comes_before_the_disconnect() -> None:
-    with HttpRig() as rig:
-        rig.feed(POST + b"abcdef")
+    with Served() as rig:
+        rig.send(POST + b"abcdef")
         rig.lose()
         assert rig.call.hear() == request(b"abcdef")
         assert rig.call.hear() == DISCONNECT
 
 
 def test_c18_every_pending_receive_wakes_when_the_client_leaves() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.hear()
         tasks = [rig.call.listen() for _ in range(3)]
@@ -371,7 +372,7 @@ def test_c18_every_pending_receive_wakes_when_the_client_leaves() -> None:
 
 
 def test_c18_a_pending_receive_wakes_when_the_response_is_complete() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask()
         rig.call.hear()
         task = rig.call.listen()
@@ -381,20 +382,20 @@ def test_c18_a_pending_receive_wakes_when_the_response_is_complete() -> None:
 
 
 def test_c19_a_cancelled_receive_takes_nothing_with_it() -> None:
-    with HttpRig() as rig:
-        rig.feed(POST)
+    with Served() as rig:
+        rig.send(POST)
         for _ in range(3):
             task = rig.call.listen()
             task.cancel()
             rig.settle()
             assert task.cancelled()
-        rig.feed(b"abcdef")
+        rig.send(b"abcdef")
         assert rig.call.hear() == request(b"abcdef")
 
 
 def test_c19_a_receive_cancelled_in_the_turn_that_wakes_it_takes_nothing_with_it() -> None:
-    with HttpRig() as rig:
-        rig.feed(POST)
+    with Served() as rig:
+        rig.send(POST)
         task = rig.call.listen()
 
         async def race() -> None:
@@ -408,8 +409,8 @@ def test_c19_a_receive_cancelled_in_the_turn_that_wakes_it_takes_nothing_with_it
 
 
 def test_c19_many_cancelled_receives_leave_nothing_behind() -> None:
-    with HttpRig() as rig:
-        rig.feed(POST)
+    with Served() as rig:
+        rig.send(POST)
         futures = []
         create = rig.loop.create_future
 
@@ -429,8 +430,8 @@ def test_c19_many_cancelled_receives_leave_nothing_behind() -> None:
 
 
 def test_c20_pipelined_requests_are_answered_one_after_the_other() -> None:
-    with HttpRig() as rig:
-        rig.feed(b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n")
+    with Served() as rig:
+        rig.send(b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n")
         assert [call.scope["path"] for call in rig.calls] == ["/1"]
         first = rig.call
         first.start()
@@ -443,9 +444,9 @@ def test_c20_pipelined_requests_are_answered_one_after_the_other() -> None:
 
 
 def test_c21_work_behind_the_response_does_not_hold_up_the_next_request() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         for path in (b"/1", b"/2"):
-            rig.feed(GET.replace(b"/", path, 1))
+            rig.send(GET.replace(b"/", path, 1))
             rig.call.start()
             rig.call.say("body")
         assert [call.scope["path"] for call in rig.calls] == ["/1", "/2"]
@@ -481,7 +482,7 @@ def test_c22_what_send_and_receive_return_is_as_good_as_a_coroutine(wrap: str) -
         await take(wrap, send({"type": "http.response.body"}))
         assert await take(wrap, receive()) == DISCONNECT
 
-    with HttpRig(app) as rig:
+    with Served(app) as rig:
         assert read_response(rig.ask(POST + b"abcdef"))[2] == b"abcdef"
         assert rig.log.lines == []
 
@@ -505,8 +506,8 @@ def test_c22_send_raises_where_it_is_awaited(wrap: str, is_client_there: bool) -
             await send({"type": "http.response.start", "status": 200})
             await send({"type": "http.response.body", "body": b"went on"})
 
-    with HttpRig(app) as rig:
-        rig.feed(GET)
+    with Served(app) as rig:
+        rig.send(GET)
         assert caught == [None, ASGIMisuse if is_client_there else ClientDisconnected]
 
 
@@ -523,7 +524,7 @@ def test_c22_sends_that_are_gathered_take_effect_in_their_order_and_each_has_its
             )
         )
 
-    with HttpRig(app) as rig:
+    with Served(app) as rig:
         assert read_response(rig.ask(GET))[2] == b"both"
     assert [type(outcome) for outcome in outcomes] == [type(None), ASGIMisuse, type(None)]
 
@@ -536,7 +537,7 @@ def test_c22_a_wrong_event_whose_send_nobody_awaits_is_logged_once_for_its_reque
         await send({"type": "http.response.start", "status": 204})
         await send({"type": "http.response.body"})
 
-    with HttpRig(app) as rig:
+    with Served(app) as rig:
         for path in (b"/%22", b"/b"):
             assert read_response(rig.ask(b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % path))[0] == 204
         assert rig.log.levels("error", "exception") == [
@@ -554,7 +555,7 @@ def test_c22_a_wrong_event_whose_send_is_closed_or_cancelled_is_not_logged() -> 
         await send({"type": "http.response.start", "status": 204})
         await send({"type": "http.response.body"})
 
-    with HttpRig(app) as rig:
+    with Served(app) as rig:
         rig.ask(GET)
         assert rig.log.levels("error", "exception") == []
 
@@ -565,6 +566,6 @@ def test_c22_a_send_to_a_client_that_left_may_be_dropped_without_a_word() -> Non
         rig.connection.connection_lost(None)
         send({"type": "http.response.start", "status": 200})
 
-    with HttpRig(app) as rig:
-        rig.feed(GET)
+    with Served(app) as rig:
+        rig.send(GET)
         assert rig.log.levels("error", "exception") == []

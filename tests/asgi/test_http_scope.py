@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from gasgi.settings import Settings
-from tests.support.http_rig import GET, HttpRig
+from tests.support.served import GET, Served
 
 
 def scope_of(request: bytes = GET, **options: Any) -> Any:
-    with HttpRig(**options) as rig:
-        rig.feed(request)
+    with Served(**options) as rig:
+        rig.send(request)
         return rig.call.scope
 
 
@@ -119,7 +119,7 @@ def test_b10_headers_keep_their_order_and_duplicates_with_names_in_lower_case() 
 
 
 def test_b11_no_pseudo_headers_reach_the_app() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
         assert rig.ask(get(b"/", b":authority: evil")).startswith(b"HTTP/1.1 400 ")
         assert not rig.calls
 
@@ -170,8 +170,8 @@ def test_b16_extensions_are_always_a_dict() -> None:
 
 
 def test_b17_the_app_sees_no_framing() -> None:
-    with HttpRig() as rig:
-        rig.feed(
+    with Served() as rig:
+        rig.send(
             b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
             b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX-T: 1\r\n\r\n"
         )

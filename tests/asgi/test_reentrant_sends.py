@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gasgi.errors import ASGIMisuse
-from tests.support.http_rig import HttpRig, read_response
+from tests.support.answers import read_response
+from tests.support.served import Served
 from tests.support.websocket_rig import WebSocketRig
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\nTE: trailers\r\nConnection: TE\r\n\r\n"
@@ -93,7 +94,7 @@ def send_all(send: Any, *events: dict[str, Any]) -> Run:
 
 @pytest.mark.parametrize("make", STARTS.values(), ids=STARTS)
 def test_what_a_head_is_read_from_cannot_answer(make):
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(GET)
         run: Any = send_all(rig.call.send, START, BODY, START | {"type": "http.response.early_hint"})
         rig.call.say("start", **{"status": 200, **make(run)})
@@ -105,7 +106,7 @@ def test_what_a_head_is_read_from_cannot_answer(make):
 
 
 def test_a_head_that_raises_while_it_is_read_can_be_sent_again():
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(GET)
         with pytest.raises(ZeroDivisionError):
             rig.call.say("start", status=200, headers=((b"x", b"%d" % (1 // number)) for number in (1, 0)))
@@ -122,7 +123,7 @@ BODIES: dict[str, Callable[[Run], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("make", BODIES.values(), ids=BODIES)
 def test_a_body_that_ends_the_response_while_it_is_read_is_ignored(make):
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(GET)
         rig.call.start()
         rig.call.say("body", **make(send_all(rig.call.send, BODY)))
@@ -131,7 +132,7 @@ def test_a_body_that_ends_the_response_while_it_is_read_is_ignored(make):
 
 @pytest.mark.parametrize("key", ["headers", "more_trailers"])
 def test_trailers_that_end_the_response_while_they_are_read_are_ignored(key):
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(GET)
         rig.call.start(trailers=True)
         rig.call.say("body", body=b"outer")
@@ -154,7 +155,7 @@ INTERIM: dict[str, Callable[[Run], tuple[str, dict[str, Any]]]] = {
 
 @pytest.mark.parametrize("make", INTERIM.values(), ids=INTERIM)
 def test_nothing_goes_out_behind_an_answer_that_was_sent_while_it_was_read(make):
-    with HttpRig() as rig:
+    with Served() as rig:
         rig.ask(GET)
         kind, keys = make(send_all(rig.call.send, START, BODY))
         rig.call.say(kind, **keys)
@@ -174,7 +175,7 @@ ACCEPTS: dict[str, Callable[[Run], dict[str, Any]]] = {
 @pytest.mark.parametrize("make", ACCEPTS.values(), ids=ACCEPTS)
 def test_what_a_handshake_is_answered_with_cannot_answer_it_too(kind, inner, make):
     with WebSocketRig(accept=False) as rig:
-        keys = make(send_all(rig.send, {"type": inner}))
+        keys = make(send_all(rig.call.send, {"type": inner}))
         with pytest.raises(ASGIMisuse, match=r"sent another event while it was read"):
             rig.say({"type": kind, "status": 401, **keys})
         data = rig.transport.take()
@@ -186,7 +187,7 @@ def test_a_denial_that_is_ended_while_its_body_is_read_ends_once():
     with WebSocketRig(accept=False) as rig:
         rig.say({"type": "websocket.http.response.start", "status": 401})
         kind = "websocket.http.response.body"
-        run = send_all(rig.send, {"type": kind, "body": b"inner"})
+        run = send_all(rig.call.send, {"type": kind, "body": b"inner"})
         with pytest.raises(ASGIMisuse):
             rig.say({"type": kind, "body": with_run(Buffer, run, b"outer")})
         assert read_response(rig.transport.take())[2] == b"inner"
@@ -203,7 +204,7 @@ def test_a_denial_that_is_ended_while_its_body_is_read_ends_once():
 )
 def test_nothing_follows_a_close_that_was_sent_while_it_was_read(make):
     with WebSocketRig() as rig:
-        run = send_all(rig.send, {"type": "websocket.close", "code": 3000})
+        run = send_all(rig.call.send, {"type": "websocket.close", "code": 3000})
         with pytest.raises(ASGIMisuse):
             rig.say(make(run))
         assert rig.transport.take() == b"\x88\x02\x0b\xb8"

@@ -14,7 +14,7 @@ ROWS = re.findall(
 
 
 def names(folder: str) -> list[str]:
-    modules = (ROOT / "tests" / folder).glob("test_*.py")
+    modules = (ROOT / "tests" / folder).rglob("test_*.py")
     return [
         name for path in modules for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text("utf-8"), re.M)
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.http_rig import HttpRig
+from tests.support.served import Served
 
 UPGRADE = (
     b"GET /caf%%C3%%A9?a=1 HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -20,12 +20,8 @@ def scope_of(fields: bytes = b"", **options: Any) -> Any:
         await receive()
         await send({"type": "websocket.close"})
 
-    with HttpRig(app, **options) as rig:
-        rig.feed(UPGRADE % fields)
-        # The transport has a protocol of its own from here on.
-        rig.transport.protocol.connection_lost(None)
-        rig.is_lost = True
-        rig.settle()
+    with Served(app, **options) as rig:
+        rig.send(UPGRADE % fields)
     return seen[0]
 
 

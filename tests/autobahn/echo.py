@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.support import ws_apps
+from tests.support.http_apps import head, last
+
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
@@ -12,17 +15,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": message["type"] + ".complete"})
             if message["type"] == "lifespan.shutdown":
                 return
-    if scope["type"] != "websocket":
-        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body"})
-        return
-    await receive()
-    await send({"type": "websocket.accept"})
-    while True:
-        message = await receive()
-        if message["type"] == "websocket.disconnect":
-            return
-        if message.get("text") is not None:
-            await send({"type": "websocket.send", "text": message["text"]})
-        else:
-            await send({"type": "websocket.send", "bytes": message["bytes"]})
+    if scope["type"] == "websocket":
+        await ws_apps.echo(scope, receive, send)
+    else:
+        await send(head(404, [(b"content-length", b"0")]))
+        await send(last())

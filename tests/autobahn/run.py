@@ -26,12 +26,12 @@ BOOT_S = 60.0
 def start_server(mode: str, bound: socket.socket, log: Path) -> subprocess.Popen[bytes]:
     """Start gunicorn on a listening socket made here, so that no port is guessed."""
     bound.set_inheritable(True)
-    path = os.pathsep.join([str(ROOT / "src"), str(HERE), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "GASGI_EXTENSIONS": mode, "PYTHONPATH": path}
-    command = [sys.executable, "-m", "gunicorn", "echo:app", "--worker-class", "gasgi.Worker", "--log-level", "warning"]
+    command = [sys.executable, "-m", "gunicorn", "tests.autobahn.echo:app", "--worker-class", "gasgi.Worker"]
     with log.open("wb") as output:
         return subprocess.Popen(
-            [*command, "--bind", f"fd://{bound.fileno()}"],
+            [*command, "--log-level", "warning", "--bind", f"fd://{bound.fileno()}"],
             cwd=HERE,
             env=environment,
             pass_fds=[bound.fileno()],

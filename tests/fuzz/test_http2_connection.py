@@ -46,11 +46,9 @@ async def fail(scope: Any, receive: Any, send: Any) -> None:
 )
 def test_survives_any_client(pieces: list[bytes], app: Any, grace: float, cuts: bool, end: str) -> None:
     with Http2Rig(app, settings=Settings(disconnect_grace_s=grace, body_timeout_s=5.0, write_timeout_s=5.0)) as rig:
-        connection = rig.protocol(rig.runtime)
         rig.lose()
-        rig.connection, rig.is_lost = connection, False
-        rig.transport.__init__()  # type: ignore[misc]  # as new
-        rig.run(rig._connect())
+        rig.connect()
+        connection: Any = rig.connection
         for piece in [BEGIN, *pieces]:
             for data in [piece[:7], piece[7:]] if cuts else [piece]:
                 if not rig.transport.is_closing() and not rig.transport.is_reading_paused:

@@ -10,8 +10,9 @@ from typing import Any
 
 from gasgi.settings import Settings
 from tests.fuzz.agreement import cut
+from tests.support.answers import read_answers
 from tests.support.http_apps import Recorder, echo, head, hello, last, piece
-from tests.support.served import RecordingObserver, Served, read_answers
+from tests.support.served import RecordingObserver, Served
 from tests.support.twins import TWINS, load_twin
 from tests.support.wire import read_stream
 

@@ -542,6 +542,7 @@ def test_nothing_is_written_behind_the_end():
 
 def test_a_closing_connection_that_takes_nothing_is_aborted():
     with Http2Rig(settings=Settings(write_timeout_s=10.0)) as rig:
+        rig.transport.is_client_reading = False
         rig.feed(frame(6, 0, 1, bytes(8)))
         rig.pass_time(11)
         assert rig.transport.was_aborted
@@ -553,6 +554,7 @@ def test_a_client_that_takes_nothing_is_read_no_more():
         assert rig.transport.is_reading_paused
         rig.connection.resume_writing()
         assert not rig.transport.is_reading_paused
+        rig.transport.is_client_reading = False
         rig.connection.pause_writing()
         rig.pass_time(15)
         assert rig.transport.was_aborted

@@ -11,6 +11,8 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+from tests.support.ws_apps import echo_messages
+
 PLAIN = [(b"content-type", b"text/plain")]
 
 
@@ -68,15 +70,8 @@ async def stream(send: Any) -> None:
 async def websocket(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     await send({"type": "websocket.accept"})
-    while True:
-        message = await receive()
-        if message["type"] == "websocket.disconnect":
-            note(f"websocket ends {message.get('code')}")
-            return
-        if "text" in message and message["text"] is not None:
-            await send({"type": "websocket.send", "text": message["text"]})
-        else:
-            await send({"type": "websocket.send", "bytes": message["bytes"]})
+    end = await echo_messages(receive, send)
+    note(f"websocket ends {end.get('code')}")
 
 
 def cancel_all() -> None:

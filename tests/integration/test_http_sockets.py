@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.answers import read_answers
 from tests.support.certificates import Certificates
 from tests.support.endpoint import Endpoint, read_all, read_until
 from tests.support.gunicorn import start_gunicorn
-from tests.support.served import read_answers
 
 GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"
 MIB = 1024 * 1024

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tests.integration.apps import answer, lifespan, note
+from tests.support.ws_apps import echo_messages
 
 PIECE_BYTES = 65536
 PIECES = 1024
@@ -72,12 +73,8 @@ async def choose(scope: Any, send: Any) -> None:
 
 
 async def echo(detail: str, receive: Any, send: Any) -> None:
-    while (event := await receive())["type"] != "websocket.disconnect":
-        if event.get("text") is not None:
-            await send({"type": "websocket.send", "text": event["text"]})
-        else:
-            await send({"type": "websocket.send", "bytes": event["bytes"]})
-    note(f"left {detail} {event['code']} {event['reason']}")
+    end = await echo_messages(receive, send)
+    note(f"left {detail} {end['code']} {end['reason']}")
 
 
 async def close(detail: str, receive: Any, send: Any) -> None:

@@ -8,6 +8,8 @@ import gc
 import sys
 from typing import Any
 
+from tests.support.ws_apps import same
+
 room: set[Any] = set()
 
 
@@ -70,7 +72,7 @@ async def websocket(path: str, receive: Any, send: Any) -> None:
     room.add(send)
     try:
         while (event := await receive())["type"] != "websocket.disconnect":
-            text, data = event.get("text"), event.get("bytes")
+            text = event.get("text")
             if text == "crash":
                 raise RuntimeError("asked for")
             if text == "tell all":
@@ -78,11 +80,7 @@ async def websocket(path: str, receive: Any, send: Any) -> None:
                     *(tell({"type": "websocket.send", "text": "news"}, other) for other in tuple(room))
                 )
             else:
-                await send(
-                    {"type": "websocket.send", "bytes": data}
-                    if text is None
-                    else {"type": "websocket.send", "text": text}
-                )
+                await send(same(event))
     finally:
         room.discard(send)
 

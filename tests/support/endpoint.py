@@ -8,8 +8,8 @@ import ssl
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tests.support.answers import Answer, read_answers
 from tests.support.gunicorn import DEADLINE_S
-from tests.support.served import Answer, read_answers
 
 __all__ = ["Endpoint", "read_all", "read_to_the_end", "read_until"]
 

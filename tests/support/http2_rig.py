@@ -11,7 +11,7 @@ import h2.events
 import h2.exceptions
 
 from gasgi.http2.connection import Http2Connection
-from tests.support.http_rig import HttpRig
+from tests.support.served import Served
 
 __all__ = ["Answer", "Http2Rig", "request"]
 
@@ -34,7 +34,7 @@ class Answer:
         self.reset_code: int | None = None
 
 
-class Http2Rig(HttpRig):
+class Http2Rig(Served):
     """``client`` is the other end; what it writes reaches the server with ``sync``, and what that answers, ``answers``.
 
     ``takes``: the client gives its windows back as DATA comes.
@@ -44,6 +44,8 @@ class Http2Rig(HttpRig):
 
     def __init__(self, *args: Any, takes: bool = True, **keys: Any) -> None:
         super().__init__(*args, **keys)
+        self.runtime.server_field = b"server: s\r\n"
+        self.runtime.date_field = b"date: d\r\n"
         self.client = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding=None))
         self.takes = takes
         self.answers: dict[int, Answer] = {}
@@ -51,6 +53,8 @@ class Http2Rig(HttpRig):
         self.order: list[int] = []  # the stream of each DATA frame
         self.client.initiate_connection()
         self.sync()
+
+    feed = Served.send
 
     def sync(self) -> None:
         """Carry bytes both ways until nobody has any."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Recorder", "Stepper", "answering", "echo", "head", "hello", "last", "piece", "read_body"]
+if TYPE_CHECKING:
+    from tests.support.served import Served
+
+__all__ = ["Call", "Recorder", "Stepper", "answering", "echo", "head", "hello", "last", "piece", "read_body"]
 
 Message = dict[str, Any]
 
@@ -113,3 +116,70 @@ class Stepper:
         """Queue what the call does next: "receive", a message to send, an exception to raise, None to return."""
         for step in steps:
             self._queues[call].put_nowait(step)
+
+
+class Call:
+    """One call of an app that the test speaks for: ``say`` and ``hear`` are its send and receive."""
+
+    def __init__(self, served: Served, scope: Any, receive: Any, send: Any) -> None:
+        self.served = served
+        self.scope, self.receive, self.send = scope, receive, send
+        self.was_cancelled = False
+        self.end: asyncio.Future[None] = served.loop.create_future()
+
+    async def wait(self) -> None:
+        """Be the app, until the test ends it."""
+        try:
+            await self.end
+        except asyncio.CancelledError:
+            self.was_cancelled = True
+            raise
+
+    def tell(self, message: Any) -> asyncio.Task[None]:
+        """Send; raises what send raises, returns the task, which is not done while send waits."""
+
+        async def send() -> None:
+            await self.send(message)
+
+        task = self.served.loop.create_task(send())
+        self.served.settle()
+        if task.done():
+            task.result()
+        return task
+
+    def say(self, kind: str, **keys: Any) -> asyncio.Task[None]:
+        """Send an event of a response, as ``tell`` does."""
+        return self.tell({"type": "http.response." + kind, **keys})
+
+    def start(self, status: int = 200, *headers: tuple[bytes, bytes], **keys: Any) -> None:
+        self.say("start", status=status, headers=headers, **keys)
+
+    def listen(self) -> asyncio.Task[Any]:
+        """Begin to receive."""
+
+        async def receive() -> Any:
+            return await self.receive()
+
+        task = self.served.loop.create_task(receive())
+        self.served.settle()
+        return task
+
+    def hear(self) -> Any:
+        """Receive; fails when there is nothing."""
+        task = self.listen()
+        if not task.done():
+            task.cancel()
+            self.served.settle()
+            raise AssertionError("nothing to receive")
+        return task.result()
+
+    def finish(self) -> None:
+        """Let the app return."""
+        if not self.end.done():
+            self.end.set_result(None)
+        self.served.settle()
+
+    def crash(self, exc: BaseException) -> None:
+        """Let the app raise."""
+        self.end.set_exception(exc)
+        self.served.settle()

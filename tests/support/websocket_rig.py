@@ -1,17 +1,15 @@
-"""A WebSocket connection between a fake transport and an app that the test speaks for, turn by turn."""
+"""A WebSocket on the rig of all HTTP/1.1 connections, with an app that the test speaks for."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from types import TracebackType
+from collections.abc import Callable
 from typing import Any
 
-from gasgi.http1.connection import HttpConnection
 from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
-from tests.support.fakes import FakeTransport, RecordingLog
 from tests.support.frames import Frame, read_frames
+from tests.support.served import Served
 
 __all__ = ["HANDSHAKE", "WebSocketRig", "disconnect"]
 
@@ -21,16 +19,12 @@ HANDSHAKE = (
 )
 
 
-# Turns of the loop after which whatever does not wait for something outside has happened.
-TURNS = 10
-
-
 def disconnect(code: int, reason: str = "") -> dict[str, Any]:
     """Return the event that tells the app of the end."""
     return {"type": "websocket.disconnect", "code": code, "reason": reason}
 
 
-class WebSocketRig:
+class WebSocketRig(Served):
     """Use as a context manager. The app waits until ``finish`` or ``crash``; ``say`` and ``hear`` speak for it."""
 
     def __init__(
@@ -42,25 +36,8 @@ class WebSocketRig:
         accept: bool = True,
         prepare: Callable[[Runtime], None] | None = None,
     ) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.log = RecordingLog()
-        self.transport = FakeTransport()
-        self.runtime = Runtime(self.loop, self._app, settings or Settings(), self.log, observer)
-        self.runtime.server_field = b"server: s\r\n"
-        self.runtime.date_field = b"date: d\r\n"
-        self.runtime.now = 1000.0
-        if prepare is not None:
-            prepare(self.runtime)
-        connection = HttpConnection(self.runtime)
-        self.transport.set_protocol(connection)
-        connection.connection_made(self.transport)
-        self.scope: Any = None
-        self.receive: Any = None
-        self.send: Any = None
-        self.was_cancelled = False
-        self._end: asyncio.Future[None] = self.loop.create_future()
-        self.connection.data_received(HANDSHAKE + extra + b"\r\n" + leftover)
-        self.settle()
+        super().__init__(None, settings, observer, prepare=prepare)
+        self.send(HANDSHAKE + extra + b"\r\n" + leftover)
         if accept:
             assert self.hear() == {"type": "websocket.connect"}
             self.say({"type": "websocket.accept"})
@@ -68,46 +45,19 @@ class WebSocketRig:
 
     @property
     def connection(self) -> Any:
-        """The protocol that has the transport now."""
-        return self.transport.get_protocol()
+        """The protocol that has the transport now, or had it last: the upgrade puts another there."""
+        self._connection = self.transport.get_protocol() or self._connection
+        return self._connection
 
-    def __enter__(self) -> WebSocketRig:  # noqa: PYI034  # typing has no Self before Python 3.11
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.connection.connection_lost(None)
-        self.finish()
-        for task in asyncio.all_tasks(self.loop):
-            task.cancel()
-        self.settle()
-        self.loop.close()
-        if exc is None:
-            assert not self.runtime.connections
-            assert not self.runtime.conversations
-
-    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
-        self.scope, self.receive, self.send = scope, receive, send
-        try:
-            await self._end
-        except asyncio.CancelledError:
-            self.was_cancelled = True
-            raise
+    @connection.setter
+    def connection(self, connection: Any) -> None:
+        self._connection = connection
 
     # The application's side
 
     def say(self, message: Any) -> asyncio.Task[None]:
         """Send as the app; raises what send raises, returns the task, which is not done while send waits."""
-
-        async def send() -> None:
-            await self.send(message)
-
-        task = self.loop.create_task(send())
-        self.settle()
-        if task.done():
-            task.result()
-        return task
+        return self.call.tell(message)
 
     def text(self, text: str) -> asyncio.Task[None]:
         return self.say({"type": "websocket.send", "text": text})
@@ -117,68 +67,22 @@ class WebSocketRig:
 
     def listen(self) -> asyncio.Task[Any]:
         """Begin to receive as the app."""
-
-        async def receive() -> Any:
-            return await self.receive()
-
-        task = self.loop.create_task(receive())
-        self.settle()
-        return task
+        return self.call.listen()
 
     def hear(self) -> Any:
         """Receive as the app; fails when there is nothing."""
-        task = self.listen()
-        if not task.done():
-            task.cancel()
-            self.settle()
-            raise AssertionError("nothing to receive")
-        return task.result()
+        return self.call.hear()
 
     def finish(self) -> None:
         """Let the app return."""
-        if not self._end.done():
-            self._end.set_result(None)
-        self.settle()
+        self.call.finish()
 
     def crash(self, exc: BaseException) -> None:
         """Let the app raise."""
-        self._end.set_exception(exc)
-        self.settle()
+        self.call.crash(exc)
 
     # The client's side
-
-    def feed(self, data: bytes) -> None:
-        self.connection.data_received(data)
-        self.settle()
-
-    def lose(self, exc: Exception | None = None) -> None:
-        self.connection.connection_lost(exc)
-        self.settle()
 
     def frames(self) -> list[Frame]:
         """What was written since the last call."""
         return read_frames(self.transport.take())
-
-    # The server's side
-
-    def pass_time(self, seconds: float) -> None:
-        """Let the clock go on second by second, each with its sweep."""
-        for _ in range(int(seconds)):
-            self.runtime.now += 1.0
-            if self.connection in self.runtime.connections:
-                self.connection.sweep(self.runtime.now)
-            for conversation in tuple(self.runtime.conversations):
-                conversation.sweep()
-            self.settle()
-
-    def settle(self) -> None:
-        """Run what can run."""
-        self.run(_turns())
-
-    def run(self, awaitable: Awaitable[Any]) -> Any:
-        return self.loop.run_until_complete(awaitable)
-
-
-async def _turns() -> None:
-    for _ in range(TURNS):
-        await asyncio.sleep(0)

@@ -14,7 +14,7 @@ from gasgi.proxy.protocol import ProxyInfo
 from gasgi.settings import Settings
 from gasgi.worker.wire import ProtocolChoice, alpn_names, choose_wire
 from tests.support.http2 import BEGIN, frames_of
-from tests.support.http_rig import GET, HttpRig
+from tests.support.served import GET, Served
 
 BOTH = ("h2", "h1")
 PROXY = {"peername": ("127.0.0.1", 50000), "sockname": ("127.0.0.1", 8000)}
@@ -30,7 +30,7 @@ class TlsObject:
         return self._alpn
 
 
-class ChoiceRig(HttpRig):
+class ChoiceRig(Served):
     protocol: Any = ProtocolChoice
 
     def __init__(self, extra: dict[str, Any], **settings: Any) -> None:
@@ -39,11 +39,11 @@ class ChoiceRig(HttpRig):
         def prepare(runtime: Any) -> None:
             runtime.proxy = ProxyPolicy(runtime.settings)
 
-        super().__init__(None, Settings(**settings), extra, prepare)
+        super().__init__(None, Settings(**settings), extra=extra, prepare=prepare)
         self.connection = self.transport.protocol
 
-    def feed(self, data: bytes) -> None:
-        super().feed(data)
+    def send(self, *pieces: bytes) -> None:
+        super().send(*pieces)
         self.connection = self.transport.protocol
 
 
@@ -79,9 +79,9 @@ def test_alpn_decides_over_tls_whoever_the_peer_is(alpn, kind, peer):
         assert type(rig.connection) is kind
         assert rig.runtime.connections == {rig.connection}
         if kind is HttpConnection:
-            rig.feed(GET)
+            rig.send(GET)
         else:
-            rig.feed(BEGIN)
+            rig.send(BEGIN)
             assert frames_of(rig.transport.take())[0][0] == 4
         assert len(rig.calls) == (kind is HttpConnection)
 
@@ -92,7 +92,7 @@ def test_a_trusted_peer_that_sends_the_preface_speaks_http2_however_it_comes(pee
     with ChoiceRig(peer) as rig:
         assert type(rig.connection) is ProtocolChoice
         for start in range(0, len(BEGIN), size):
-            rig.feed(BEGIN[start : start + size])
+            rig.send(BEGIN[start : start + size])
         assert type(rig.connection) is Http2Connection
         assert rig.runtime.connections == {rig.connection}
         assert rig.runtime.connections_ended == 0
@@ -102,7 +102,7 @@ def test_a_trusted_peer_that_sends_the_preface_speaks_http2_however_it_comes(pee
 def test_a_stranger_speaks_http1_from_the_first_byte():
     with ChoiceRig(STRANGER) as rig:
         assert type(rig.connection) is HttpConnection
-        rig.feed(GET)
+        rig.send(GET)
         assert rig.call.scope["http_version"] == "1.1"
     with ChoiceRig(STRANGER) as rig:
         assert rig.ask(BEGIN).startswith(b"HTTP/1.1 505 ")
@@ -114,10 +114,10 @@ def test_a_stranger_speaks_http1_from_the_first_byte():
 def test_a_trusted_peer_that_does_not_send_the_preface_is_refused(said, size):
     with ChoiceRig(PROXY) as rig:
         for start in range(0, len(said), size):
-            rig.feed(said[start : start + size])
+            rig.send(said[start : start + size])
         if said == b"P":
             assert rig.transport.take() == b""
-            rig.feed(b"O")
+            rig.send(b"O")
         answer = rig.transport.take()
         assert answer.startswith(b"HTTP/1.1 400 ")
         assert answer.count(b"HTTP/1.1") == 1
@@ -137,7 +137,7 @@ def test_a_silent_peer_is_closed_without_a_word():
 def test_a_preface_that_trickles_in_has_one_deadline():
     with ChoiceRig(PROXY, header_timeout_s=3.0) as rig:
         for i in range(5):
-            rig.feed(PREFACE[i : i + 1])
+            rig.send(PREFACE[i : i + 1])
             rig.pass_time(1)
             rig.connection = rig.transport.protocol
         assert rig.transport.take().startswith(b"HTTP/1.1 400 ")
@@ -146,7 +146,7 @@ def test_a_preface_that_trickles_in_has_one_deadline():
 
 def test_a_client_that_leaves_before_it_has_said_what_it_speaks_is_forgotten():
     with ChoiceRig(PROXY) as rig:
-        rig.feed(PREFACE[:5])
+        rig.send(PREFACE[:5])
         rig.shut()
         assert rig.transport.is_closing()
         assert not rig.runtime.connections
@@ -164,7 +164,7 @@ def test_a_worker_that_stops_waits_for_a_preface_no_longer_than_for_a_request():
 def test_a_connection_that_is_chosen_while_the_worker_stops_is_told():
     with ChoiceRig(PROXY) as rig:
         rig.runtime.is_draining = True
-        rig.feed(BEGIN)
+        rig.send(BEGIN)
         assert 7 in [frame[0] for frame in frames_of(rig.transport.take())], "GOAWAY"
 
 
@@ -177,9 +177,7 @@ def test_an_abort_drops_a_connection_that_has_not_chosen():
 def test_a_proxy_header_does_not_change_who_may():
     """The peer speaks, not the client that it names; fields are believed as they are behind HTTP/1.1."""
     with ChoiceRig(PROXY) as rig:
-        choice = ProtocolChoice(rig.runtime, ProxyInfo("TCP4", ("192.0.2.9", 1), ("192.0.2.10", 2)))
-        rig.runtime.connections.discard(rig.connection)
-        rig.connection = choice
-        rig.run(rig._connect())
-        rig.feed(BEGIN)
+        rig.lose()
+        rig.connect(ProxyInfo("TCP4", ("192.0.2.9", 1), ("192.0.2.10", 2)))
+        rig.send(BEGIN)
         assert type(rig.connection) is Http2Connection

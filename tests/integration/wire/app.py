@@ -1,4 +1,4 @@
-"""The application of the wire tests. The path says what it does; a path that says nothing is echoed."""
+"""The application of the wire tests. The path says what it does; one that says nothing answers what it was told."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ heard: list[str] = []  # what became of requests whose client hears nothing of i
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "http":
-        await ACTIONS.get(scope["path"], echo)(scope, receive, send)
+        await ACTIONS.get(scope["path"], describe)(scope, receive, send)
     elif scope["type"] == "websocket":
         await send({"type": "websocket.close"})
 
 
-async def echo(scope: Any, receive: Any, send: Any) -> None:
+async def describe(scope: Any, receive: Any, send: Any) -> None:
     """Read the body and answer with what the app was told of the request."""
     body = b""
     more = True

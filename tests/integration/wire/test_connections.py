@@ -8,9 +8,9 @@ import socket
 import pytest
 
 from tests.integration.wire.conftest import PLACES
+from tests.support.answers import read_answers
 from tests.support.endpoint import Endpoint, read_all, read_to_the_end, read_until
 from tests.support.gunicorn import wait_until
-from tests.support.served import read_answers
 
 CLOSE = b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 POST = b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"

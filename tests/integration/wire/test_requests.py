@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from gasgi import _parser_py
+from tests.support.answers import Answer
 from tests.support.corpus import Case, load_cases
 from tests.support.endpoint import Endpoint, read_to_the_end
 from tests.support.gunicorn import Gunicorn
-from tests.support.served import Answer
 from tests.support.wire import read_stream
 
 # Sent behind every message: served where the connection is in step and kept, and never behind a refusal.

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from tests.support.answers import Answer
 from tests.support.endpoint import Endpoint, read_to_the_end, read_until
 from tests.support.gunicorn import Gunicorn
-from tests.support.served import Answer
 
 NEXT = b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 

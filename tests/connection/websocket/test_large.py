@@ -78,7 +78,7 @@ def test_the_app_may_close_while_a_large_message_is_inflated() -> None:
         rig.say({"type": "websocket.close"})
         assert rig.frames() == [close_frame(1000)]
         assert not rig.transport.is_closing()
-        rig.feed(client_frame(FIN | CLOSE, close_payload(1000)))
+        rig.send(client_frame(FIN | CLOSE, close_payload(1000)))
         assert rig.transport.is_closing()
         assert rig.hear() == disconnect(1000)
 
@@ -112,19 +112,19 @@ def test_the_rest_of_a_message_that_is_too_big_is_read_and_dropped() -> None:
     with WebSocketRig(Settings(websocket_max_message_bytes=1000)) as rig:
         task = rig.listen()
         frame = client_frame(FIN | BINARY, bytes(100_000))
-        rig.feed(frame[:100])
+        rig.send(frame[:100])
         assert task.result() == disconnect(1009, "message too big")
         assert rig.frames() == [close_frame(1009, "message too big")]
-        rig.feed(frame[100:])
+        rig.send(frame[100:])
         assert not rig.transport.is_reading_paused
         assert not rig.transport.eof_written
-        rig.feed(client_frame(FIN | CLOSE, close_payload(1009)))
+        rig.send(client_frame(FIN | CLOSE, close_payload(1009)))
         assert rig.transport.is_closing()
 
 
 def test_a_client_that_sends_without_end_is_cut_off() -> None:
     with WebSocketRig(Settings(websocket_max_message_bytes=1000, websocket_close_timeout_s=5)) as rig:
         for _ in range(5):
-            rig.feed(client_frame(FIN | BINARY, bytes(2000)))
+            rig.send(client_frame(FIN | BINARY, bytes(2000)))
             rig.pass_time(1)
         assert rig.transport.was_aborted

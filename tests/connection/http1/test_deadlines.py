@@ -1,4 +1,4 @@
-"""How long a client may take for each thing; a clock moved by hand, one sweep at the end of each stretch."""
+"""How long a client may take for each thing; a clock moved by hand, a sweep at the end of each second."""
 
 from __future__ import annotations
 

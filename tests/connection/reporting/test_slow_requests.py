@@ -13,12 +13,12 @@ import pytest
 from gasgi.reporting import timing
 from gasgi.reporting.slow_requests import PULSE_S, SlowRequests
 from gasgi.serving.runtime import Runtime
-from tests.support.http_rig import GET, HttpRig
+from tests.support.served import GET, Served
 
 POST = b"POST /up%0aload?token=secret HTTP/1.1\r\nHost: h\r\nCookie: secret\r\nContent-Length: 4\r\n\r\n"
 
 
-class Rig(HttpRig):
+class Rig(Served):
     """A connection whose slow requests, from 500 ms on, are reported."""
 
     clock: Clock
@@ -66,7 +66,7 @@ def parts(line: str) -> list[int]:
 
 def test_says_nothing_of_a_quick_request(slow):
     with slow() as rig:
-        rig.feed(GET)
+        rig.send(GET)
         rig.clock.now += 0.4
         rig.call.start()
         rig.call.say("body", body=b"hi")
@@ -78,7 +78,7 @@ def test_says_nothing_of_a_quick_request(slow):
 
 def test_says_how_long_the_application_took(slow):
     with slow() as rig:
-        rig.feed(GET)
+        rig.send(GET)
         rig.clock.now += 1.5
         rig.call.start()
         rig.call.say("body", body=b"hi")
@@ -89,13 +89,13 @@ def test_says_how_long_the_application_took(slow):
 
 def test_says_how_long_the_client_took_to_send_and_to_take(slow):
     with slow() as rig:
-        rig.feed(POST + b"ab")
+        rig.send(POST + b"ab")
         call = rig.call
         rig.clock.now += 0.1
         call.hear()
         waiting = call.listen()
         rig.clock.now += 2.0
-        rig.feed(b"cd")
+        rig.send(b"cd")
         assert waiting.done()
         call.start()
         rig.connection.pause_writing()
@@ -112,7 +112,7 @@ def test_says_how_long_the_client_took_to_send_and_to_take(slow):
 
 def test_says_neither_query_nor_field_and_escapes_the_path(slow):
     with slow() as rig:
-        rig.feed(POST + b"abcd")
+        rig.send(POST + b"abcd")
         rig.clock.now += 1.0
         rig.pass_time(1)
         rig.call.start()
@@ -140,7 +140,7 @@ def test_says_for_how_long_the_loop_was_blocked(slow):
     with slow() as rig:
         watch = rig.runtime.slow
         watch.pulse(rig.clock.now)
-        rig.feed(GET)
+        rig.send(GET)
         rig.clock.now += PULSE_S + 0.4
         watch.pulse(rig.clock.now)
         rig.clock.now += PULSE_S + 0.3  # and still is
@@ -169,7 +169,7 @@ async def streams(scope: Any, receive: Any, send: Any) -> None:
 
 def test_says_once_where_the_application_of_a_running_request_waits(slow):
     with slow(waits_for_a_lock) as rig:
-        rig.feed(GET)
+        rig.send(GET)
         rig.pass_time(1)
         assert rig.lines == []
         rig.clock.now += 1.0
@@ -181,7 +181,7 @@ def test_says_once_where_the_application_of_a_running_request_waits(slow):
 
 def test_says_that_the_application_waits_for_the_clients_body(slow):
     with slow(waits_for_the_body) as rig:
-        rig.feed(POST)
+        rig.send(POST)
         rig.clock.now += 1.0
         rig.pass_time(1)
         (line,) = rig.lines
@@ -192,7 +192,7 @@ def test_says_that_the_application_waits_for_the_clients_body(slow):
 
 def test_says_that_the_client_takes_nothing(slow):
     with slow(streams) as rig:
-        rig.feed(GET)
+        rig.send(GET)
         rig.connection.pause_writing()
         rig.settle()
         rig.clock.now += 1.0
@@ -205,7 +205,7 @@ def test_says_that_the_client_takes_nothing(slow):
 
 def test_an_application_that_waits_for_the_client_to_leave_waits_for_no_body(slow):
     with slow() as rig:
-        rig.feed(GET)
+        rig.send(GET)
         rig.call.hear()
         rig.call.listen()
         rig.clock.now += 1.0
@@ -216,7 +216,7 @@ def test_an_application_that_waits_for_the_client_to_leave_waits_for_no_body(slo
 
 def test_a_request_whose_client_has_left_is_told_with_499(slow):
     with slow() as rig:
-        rig.feed(GET)
+        rig.send(GET)
         rig.clock.now += 1.0
         rig.lose()
         assert ", status 499: " in rig.lines[0]
@@ -227,7 +227,7 @@ def test_a_request_whose_client_has_left_is_told_with_499(slow):
 
 def test_a_websocket_is_no_slow_request(slow):
     with slow() as rig:
-        rig.feed(
+        rig.send(
             b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         )
@@ -239,7 +239,7 @@ def test_a_websocket_is_no_slow_request(slow):
 def test_no_more_than_a_few_lines_a_second(slow):
     with slow() as rig:
         for _ in range(15):
-            rig.feed(GET)
+            rig.send(GET)
             arrived = rig.clock.now
             rig.clock.now += 0.9
             rig.call.start()
@@ -248,7 +248,7 @@ def test_no_more_than_a_few_lines_a_second(slow):
             rig.clock.now = arrived
         assert len(rig.lines) == 10
         rig.clock.now += 2.0
-        rig.feed(GET)
+        rig.send(GET)
         rig.clock.now += 0.9
         rig.call.start()
         rig.call.say("body")
@@ -258,7 +258,7 @@ def test_no_more_than_a_few_lines_a_second(slow):
 def test_the_next_request_of_a_connection_has_times_of_its_own(slow):
     with slow() as rig:
         for _ in range(2):
-            rig.feed(GET)
+            rig.send(GET)
             rig.clock.now += 0.3
             rig.call.start()
             rig.call.say("body")

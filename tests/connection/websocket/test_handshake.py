@@ -38,7 +38,7 @@ def test_accepts() -> None:
 def test_accepts_before_the_app_receives_connect() -> None:
     with WebSocketRig(accept=False) as rig:
         rig.say({"type": "websocket.accept"})
-        rig.feed(client_frame(FIN | TEXT, b"hi"))
+        rig.send(client_frame(FIN | TEXT, b"hi"))
         assert rig.hear() == {"type": "websocket.connect"}
         assert rig.hear() == {"type": "websocket.receive", "text": "hi"}
 
@@ -111,7 +111,7 @@ def test_a_client_that_leaves_before_the_answer_is_told_of() -> None:
 
 def test_frames_that_come_before_the_answer_are_held() -> None:
     with WebSocketRig(accept=False, leftover=client_frame(FIN | TEXT, b"ear")) as rig:
-        rig.feed(client_frame(FIN | TEXT, b"ly"))
+        rig.send(client_frame(FIN | TEXT, b"ly"))
         assert rig.hear() == {"type": "websocket.connect"}
         assert not rig.listen().done()
         rig.say({"type": "websocket.accept"})
@@ -121,7 +121,7 @@ def test_frames_that_come_before_the_answer_are_held() -> None:
 def test_reading_stops_when_much_comes_before_the_answer() -> None:
     frame = client_frame(FIN | BINARY, bytes(70_000))
     with WebSocketRig(accept=False, leftover=frame) as rig:
-        rig.feed(frame)
+        rig.send(frame)
         assert rig.transport.is_reading_paused
         assert rig.hear() == {"type": "websocket.connect"}
         rig.say({"type": "websocket.accept"})
@@ -155,9 +155,9 @@ def test_a_denial_without_a_pause_leaves_the_loop_to_others() -> None:
         sent: list[int] = []
 
         async def deny() -> None:
-            await rig.send({"type": "websocket.http.response.start", "status": 401})
+            await rig.call.send({"type": "websocket.http.response.start", "status": 401})
             for number in range(10_000):
-                await rig.send({"type": "websocket.http.response.body", "body": bytes(4096), "more_body": True})
+                await rig.call.send({"type": "websocket.http.response.body", "body": bytes(4096), "more_body": True})
                 sent.append(number)
 
         task = rig.loop.create_task(deny())

@@ -11,9 +11,9 @@ import pytest
 from gasgi.http1.connection import HttpConnection
 from gasgi.serving.turns import REQUESTS_PER_TURN, Turns
 from gasgi.settings import Settings
-from tests.support.fakes import FakeTransport
 from tests.support.http_apps import hello
-from tests.support.http_rig import HttpRig
+from tests.support.model_transport import ModelTransport
+from tests.support.served import Served
 
 CROWD = 3 * REQUESTS_PER_TURN
 
@@ -22,31 +22,29 @@ def request(number: int, fields: bytes = b"", body: bytes = b"") -> bytes:
     return b"GET /%d HTTP/1.1\r\nHost: h\r\n%b\r\n%b" % (number, fields, body)
 
 
-class Crowd(HttpRig):
+class Crowd(Served):
     """Connections that share one worker; ``order`` has the numbers of their requests as the app saw them."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.order: list[int] = []
         super().__init__(self._count, settings)
-        self.transports = [FakeTransport() for _ in range(CROWD)]
+        self.transports = [ModelTransport(self.loop) for _ in range(CROWD)]
         self.connections = [HttpConnection(self.runtime) for _ in range(CROWD)]
-        self.run(self._connect_all())
+        self.inside(self._connect_all)
 
     async def _count(self, scope: Any, receive: Any, send: Any) -> None:
         self.order.append(int(scope["path"][1:]))
         await hello(scope, receive, send)
 
-    async def _connect_all(self) -> None:
+    def _connect_all(self) -> None:
         for connection, transport in zip(self.connections, self.transports, strict=True):
+            transport.protocol = connection
             connection.connection_made(transport)
 
-    def __exit__(self, *how: object) -> None:
-        for connection in self.connections:
-            self.run(self._end(connection))
-        super().__exit__(*how)
-
-    async def _end(self, connection: HttpConnection) -> None:
-        connection.connection_lost(None)
+    def close(self) -> None:
+        for transport in self.transports:
+            self.inside(transport.lose)
+        super().close()
 
     async def ask_all(self, fields: bytes = b"", body: bytes = b"") -> None:
         for number, connection in enumerate(self.connections):
@@ -85,7 +83,6 @@ def test_a_request_that_comes_while_others_wait_goes_behind_them():
             await crowd.ask_all()
             await asyncio.sleep(0)
             # Only the first turn's requests have run, so nothing is in progress, and yet it waits.
-            crowd.connection.connection_made(crowd.transport)
             crowd.connection.data_received(request(CROWD))
 
         crowd.run(ask_twice())
@@ -135,7 +132,7 @@ def test_a_client_that_left_while_waiting_is_forgotten(grace_s):
 
         async def ask_and_leave() -> None:
             await crowd.ask_all()
-            crowd.connections[-1].connection_lost(ConnectionResetError())
+            crowd.transports[-1].lose(ConnectionResetError())
             assert crowd.connections[-1] not in crowd.runtime.connections
 
         crowd.run(ask_and_leave())
@@ -190,7 +187,7 @@ def test_an_app_that_is_cancelled_before_its_first_step_has_ended():
         async def ask_and_leave() -> None:
             connection = crowd.connections[0]
             connection.data_received(request(0))
-            connection.connection_lost(ConnectionResetError())
+            crowd.transports[0].lose(ConnectionResetError())
 
         crowd.run(ask_and_leave())
         crowd.settle()
@@ -205,7 +202,7 @@ def test_an_app_that_others_cancel_before_its_first_step_is_answered_for():
         async def ask_and_cancel() -> None:
             for number, connection in enumerate(crowd.connections[:3]):
                 connection.data_received(request(number))
-            crowd.connections[2].connection_lost(ConnectionResetError())
+            crowd.transports[2].lose(ConnectionResetError())
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()
 
@@ -259,7 +256,7 @@ def test_a_client_that_leaves_while_its_app_is_put_off_is_forgotten():
             for number, connection in enumerate(crowd.connections[:4]):
                 connection.data_received(request(number))
             await asyncio.sleep(0)
-            crowd.connections[2].connection_lost(ConnectionResetError())
+            crowd.transports[2].lose(ConnectionResetError())
 
         crowd.run(ask_and_leave())
         crowd.settle()

@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 
 from gasgi.settings import Settings
-from tests.support.http_rig import GET, HttpRig
+from tests.support.served import GET, Served
 
 LENGTH_5 = (b"content-length", b"5")
 
 
-def rig(grace_s: float = 3.0, app: Any = None) -> HttpRig:
-    return HttpRig(app, Settings(disconnect_grace_s=grace_s))
+def rig(grace_s: float = 3.0, app: Any = None) -> Served:
+    return Served(app, Settings(disconnect_grace_s=grace_s))
 
 
-def begin_stream(it: HttpRig, request: bytes = GET) -> None:
-    it.feed(request)
+def begin_stream(it: Served, request: bytes = GET) -> None:
+    it.send(request)
     it.call.start()
     it.call.say("body", body=b"data: 1\n\n", more_body=True)
 
 
-def stop_streams(it: HttpRig) -> None:
+def stop_streams(it: Served) -> None:
     it.runtime.is_draining = True
     it.runtime.ends_streams = True
     it.pass_time(1)
@@ -74,17 +74,13 @@ def test_without_a_grace_period_it_is_cancelled_at_once():
 def test_the_stream_of_a_client_that_has_shut_its_side_has_no_second_grace_period():
     with rig(grace_s=2) as it:
         begin_stream(it)
-        it.run(_shut(it))
+        it.shut()
         stop_streams(it)
         for _ in range(5):
             if not it.call.was_cancelled:
                 it.call.say("body", body=b"more", more_body=True)
                 it.pass_time(1)
         assert it.call.was_cancelled
-
-
-async def _shut(it: HttpRig) -> None:
-    it.connection.eof_received()
 
 
 def test_a_stream_to_an_old_client_ends_with_a_reset():
@@ -99,7 +95,7 @@ def test_a_stream_to_an_old_client_ends_with_a_reset():
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
 def test_an_answer_of_known_length_goes_on(method):
     with rig() as it:
-        it.feed(GET.replace(b"GET", method))
+        it.send(GET.replace(b"GET", method))
         it.call.start(200, LENGTH_5)
         it.call.say("body", body=b"he", more_body=True)
         stop_streams(it)
@@ -114,7 +110,7 @@ def test_an_answer_of_known_length_goes_on(method):
 
 def test_a_stream_to_a_head_request_ends_too():
     with rig() as it:
-        it.feed(GET.replace(b"GET", b"HEAD"))
+        it.send(GET.replace(b"GET", b"HEAD"))
         it.call.start()
         it.call.say("body", body=b"data", more_body=True)
         stop_streams(it)
@@ -124,7 +120,7 @@ def test_a_stream_to_a_head_request_ends_too():
 
 def test_a_request_that_has_no_answer_yet_goes_on_until_it_streams():
     with rig() as it:
-        it.feed(GET)
+        it.send(GET)
         stop_streams(it)
         it.pass_time(60)
         assert not it.call.was_cancelled
@@ -147,7 +143,7 @@ def test_the_next_request_of_the_connection_is_another():
     with rig() as it:
         begin_stream(it)
         first = it.call
-        it.feed(GET)
+        it.send(GET)
         stop_streams(it)
         first.say("body", body=b"")
         first.finish()
@@ -171,7 +167,7 @@ def test_a_stream_whose_client_reads_nothing_ends_too():
             ended.append(True)
 
     with rig(app=app) as it:
-        it.feed(GET)
+        it.send(GET)
         it.connection.pause_writing()
         stop_streams(it)
         it.pass_time(5)

@@ -46,13 +46,13 @@ def test_does_not_compress_where_it_was_not_agreed_on() -> None:
     with WebSocketRig() as rig:
         rig.text("x" * 1000)
         assert rig.frames() == [Frame(TEXT, b"x" * 1000)]
-        rig.feed(client_frame(FIN | RSV1 | TEXT, b"\x00"))
+        rig.send(client_frame(FIN | RSV1 | TEXT, b"\x00"))
         assert rig.frames()[0].payload[:2] == b"\x03\xea"  # 1002
 
 
 def test_receives_compressed_messages() -> None:
     with WebSocketRig(extra=DEFLATE) as rig:
-        rig.feed(client_frame(FIN | RSV1 | TEXT, bytes.fromhex("f248cdc9c90700")))  # RFC 7692, 7.2.3.1
+        rig.send(client_frame(FIN | RSV1 | TEXT, bytes.fromhex("f248cdc9c90700")))  # RFC 7692, 7.2.3.1
         assert rig.hear()["text"] == "Hello"
 
 
@@ -61,7 +61,7 @@ def test_refuses_a_bomb() -> None:
         compressor = zlib.compressobj(wbits=-12)
         bomb = compressor.compress(bytes(10_000_000)) + compressor.flush(zlib.Z_SYNC_FLUSH)
         task = rig.listen()
-        rig.feed(client_frame(FIN | RSV1 | BINARY, bomb[:-4]))
+        rig.send(client_frame(FIN | RSV1 | BINARY, bomb[:-4]))
         assert task.result()["code"] == 1009
 
 
@@ -90,14 +90,14 @@ def test_compresses_a_large_message_in_slices_and_keeps_the_order() -> None:
 
 
 async def _send(rig: WebSocketRig, data: bytes) -> None:
-    await rig.send({"type": "websocket.send", "bytes": data})
+    await rig.call.send({"type": "websocket.send", "bytes": data})
 
 
 def test_a_cancelled_large_send_does_not_spoil_what_follows() -> None:
     with WebSocketRig(extra=DEFLATE) as rig:
 
         async def impatient() -> None:
-            task = asyncio.ensure_future(rig.send({"type": "websocket.send", "bytes": NOISE}))
+            task = asyncio.ensure_future(rig.call.send({"type": "websocket.send", "bytes": NOISE}))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             task.cancel()
@@ -117,7 +117,7 @@ def test_a_large_send_ends_when_the_client_is_lost() -> None:
     with WebSocketRig(extra=DEFLATE) as rig:
 
         async def lost() -> None:
-            task = asyncio.ensure_future(rig.send({"type": "websocket.send", "bytes": NOISE}))
+            task = asyncio.ensure_future(rig.call.send({"type": "websocket.send", "bytes": NOISE}))
             await asyncio.sleep(0)
             rig.connection.connection_lost(None)
             with pytest.raises(ClientDisconnected):
@@ -131,7 +131,7 @@ def test_a_send_that_is_cancelled_behind_the_end_stays_cancelled_and_compresses_
     with WebSocketRig(extra=DEFLATE) as rig:
 
         async def impatient() -> None:
-            task = asyncio.ensure_future(rig.send({"type": "websocket.send", "bytes": NOISE}))
+            task = asyncio.ensure_future(rig.call.send({"type": "websocket.send", "bytes": NOISE}))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             rig.connection.connection_lost(None)
@@ -148,7 +148,7 @@ def test_a_small_message_does_not_overtake_a_large_one_sent_before_it() -> None:
 
         async def send_all() -> None:
             messages = [NOISE, b"small", NOISE[:100_000], b"last"]
-            await asyncio.gather(*[rig.send({"type": "websocket.send", "bytes": data}) for data in messages])
+            await asyncio.gather(*[rig.call.send({"type": "websocket.send", "bytes": data}) for data in messages])
 
         rig.run(send_all())
         inflater = zlib.decompressobj(-15)
@@ -184,8 +184,8 @@ def test_a_large_send_that_is_dropped_before_its_first_step_leaves_nothing_behin
     with WebSocketRig(extra=DEFLATE) as rig:
 
         async def run() -> int:
-            drop(rig.send({"type": "websocket.send", "bytes": NOISE}))
-            await rig.send({"type": "websocket.send", "text": "behind"})
+            drop(rig.call.send({"type": "websocket.send", "bytes": NOISE}))
+            await rig.call.send({"type": "websocket.send", "text": "behind"})
             turns = 0
 
             async def others() -> None:
@@ -196,7 +196,7 @@ def test_a_large_send_that_is_dropped_before_its_first_step_leaves_nothing_behin
 
             other = asyncio.ensure_future(others())
             for _ in range(20_000):
-                await rig.send({"type": "websocket.send", "text": "x"})
+                await rig.call.send({"type": "websocket.send", "text": "x"})
             other.cancel()
             return turns
 
@@ -210,7 +210,7 @@ def test_a_cancelled_large_send_is_compressed_on_in_slices() -> None:
     with WebSocketRig(extra=DEFLATE) as rig:
 
         async def run() -> int:
-            task = asyncio.ensure_future(rig.send({"type": "websocket.send", "bytes": NOISE}))
+            task = asyncio.ensure_future(rig.call.send({"type": "websocket.send", "bytes": NOISE}))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             task.cancel()
@@ -251,7 +251,7 @@ def test_a_message_that_cannot_be_compressed_ends_the_connection(monkeypatch: py
         monkeypatch.setattr("gasgi.websocket.deflate.Deflater.deflate_in_slices", fail)
 
         async def run() -> list[Any]:
-            sends = [rig.send({"type": "websocket.send", "bytes": data}) for data in (NOISE, b"behind")]
+            sends = [rig.call.send({"type": "websocket.send", "bytes": data}) for data in (NOISE, b"behind")]
             rig.loop.call_later(0.01, rig.connection.connection_lost, None)
             return await asyncio.gather(*sends, return_exceptions=True)
 
@@ -276,7 +276,7 @@ def test_an_app_that_sends_what_is_compressed_leaves_the_loop_to_others(text: st
             other = asyncio.ensure_future(others())
             sent = 0
             while sent < 1_000_000:
-                await rig.send({"type": "websocket.send", "text": text})
+                await rig.call.send({"type": "websocket.send", "text": text})
                 sent += len(text.encode())
             other.cancel()
             return turns
@@ -288,7 +288,7 @@ def test_an_app_that_sends_what_is_compressed_leaves_the_loop_to_others(text: st
 def test_a_text_is_large_by_its_bytes() -> None:
     with WebSocketRig(extra=DEFLATE) as rig:
         text = "\U0001f600" * 20_000  # 80,000 bytes
-        rig.send({"type": "websocket.send", "text": text}).close()  # type: ignore[attr-defined]
+        rig.call.send({"type": "websocket.send", "text": text}).close()  # type: ignore[attr-defined]
         assert rig.frames() == []
         rig.settle()
         assert inflate(rig.frames()[0]).decode() == text

@@ -41,7 +41,7 @@ async def turns_until_text(rig: WebSocketRig, data: bytes) -> tuple[str, int]:
     other = asyncio.ensure_future(others())
     rig.connection.data_received(data)
     assert rig.transport.is_reading_paused
-    text = (await rig.receive())["text"]
+    text = (await rig.call.receive())["text"]
     other.cancel()
     return text, turns
 
@@ -86,7 +86,7 @@ def test_frames_that_nobody_wants_are_thrown_away_in_many_turns() -> None:
     with WebSocketRig() as rig:
 
         async def run() -> int:
-            await rig.send({"type": "websocket.close"})
+            await rig.call.send({"type": "websocket.close"})
             rig.transport.take()
             rig.connection.data_received(client_frame(FIN | TEXT, b"x") * COUNT + client_frame(FIN | CLOSE))
             turns = 0
@@ -162,6 +162,6 @@ def test_a_client_that_sends_a_few_frames_at_a_time_is_never_held_up() -> None:
             for number in range(2000):
                 rig.connection.data_received(client_frame(FIN | TEXT, b"%d" % number) + client_frame(FIN | PONG) * 3)
                 assert not rig.transport.is_reading_paused
-                assert (await rig.receive())["text"] == str(number)
+                assert (await rig.call.receive())["text"] == str(number)
 
         rig.run(asyncio.wait_for(run(), 60))

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from gasgi.http1.connection import HttpConnection
 from gasgi.proxy.policy import ProxyPolicy
 from gasgi.proxy.protocol import ProxyInfo
 from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
-from tests.support.fakes import FakeTransport
 from tests.support.frames import CLOSE, FIN, client_frame
-from tests.support.http_rig import HttpRig
+from tests.support.served import Served
 from tests.support.websocket_rig import HANDSHAKE, WebSocketRig
 
 
@@ -38,7 +36,7 @@ def test_a_websocket_counts_as_one_request_once_it_is_answered() -> None:
         assert rig.runtime.requests_completed == 0
         rig.say({"type": "websocket.accept"})
         assert rig.runtime.requests_completed == 1
-        rig.feed(client_frame(FIN | CLOSE))
+        rig.send(client_frame(FIN | CLOSE))
         rig.lose()
         assert rig.runtime.requests_completed == 1
     with WebSocketRig(accept=False) as rig:
@@ -52,7 +50,8 @@ def test_the_observer_hears_of_an_accepted_websocket_when_it_is_over() -> None:
     with WebSocketRig(observer=observer) as rig:
         assert observer.began == [("/chat", ("192.0.2.1", 50000), ("192.0.2.2", 8000), "ws")]
         rig.text("hello")
-        rig.feed(client_frame(FIN | CLOSE))
+        rig.transport.is_client_reading = False  # and so the connection is not over with the answer to its close
+        rig.send(client_frame(FIN | CLOSE))
         assert observer.ended == []
         rig.lose()
         ((status, headers, sent_bytes),) = observer.ended
@@ -96,7 +95,7 @@ def test_a_refused_handshake_is_observed_with_the_client_that_a_trusted_proxy_na
         runtime.observer = observer  # type: ignore[assignment]
         runtime.proxy = ProxyPolicy(settings)
 
-    with HttpRig(settings=settings, prepare=prepare) as rig:
+    with Served(settings=settings, prepare=prepare) as rig:
         fields = HANDSHAKE.replace(b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Version: 12")
         answer = rig.ask(fields + b"X-Forwarded-For: 203.0.113.9\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 426 ")
@@ -108,21 +107,11 @@ def test_a_refused_handshake_is_observed_with_the_client_that_a_trusted_proxy_na
 def test_the_observer_hears_what_the_proxy_protocol_said() -> None:
     observer = RecordingObserver()
     proxied = ProxyInfo("TCP4", ("203.0.113.9", 1), ("192.0.2.2", 443))
-    with HttpRig(prepare=lambda runtime: setattr(runtime, "observer", observer)) as rig:
-        connection, transport = HttpConnection(rig.runtime, proxied), FakeTransport()
-
-        async def ask() -> None:
-            transport.set_protocol(connection)
-            connection.connection_made(transport)
-            connection.data_received(HANDSHAKE + b"\r\n")
-
-        rig.run(ask())
+    with Served(observer=observer) as rig:
+        rig.lose()
+        rig.connect(proxied)
+        rig.send(HANDSHAKE + b"\r\n")
         assert observer.proxied is proxied
-
-        async def leave() -> None:
-            transport.protocol.connection_lost(None)
-
-        rig.run(leave())
 
 
 def test_the_observer_hears_of_a_client_that_left_before_the_answer() -> None:

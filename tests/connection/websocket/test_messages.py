@@ -45,7 +45,7 @@ def test_a_waiting_receive_wakes() -> None:
     with WebSocketRig() as rig:
         task = rig.listen()
         assert not task.done()
-        rig.feed(client_frame(FIN | TEXT, b"hi"))
+        rig.send(client_frame(FIN | TEXT, b"hi"))
         assert task.result() == {"type": "websocket.receive", "text": "hi"}
 
 
@@ -54,7 +54,7 @@ def test_a_cancelled_receive_loses_nothing() -> None:
         task = rig.listen()
         task.cancel()
         rig.settle()
-        rig.feed(client_frame(FIN | TEXT, b"hi"))
+        rig.send(client_frame(FIN | TEXT, b"hi"))
         assert rig.hear()["text"] == "hi"
 
 
@@ -71,7 +71,7 @@ def test_a_receive_cancelled_in_the_turn_that_wakes_it_loses_nothing() -> None:
 def test_two_tasks_may_receive() -> None:
     with WebSocketRig() as rig:
         first, second = rig.listen(), rig.listen()
-        rig.feed(client_frame(FIN | TEXT, b"1") + client_frame(FIN | TEXT, b"2"))
+        rig.send(client_frame(FIN | TEXT, b"1") + client_frame(FIN | TEXT, b"2"))
         assert (first.result()["text"], second.result()["text"]) == ("1", "2")
 
 
@@ -81,7 +81,7 @@ def test_receive_can_be_given_to_asyncio(wrap: str, is_there: bool) -> None:
     with WebSocketRig() as rig:
 
         async def receive() -> Any:
-            awaitable = rig.receive()
+            awaitable = rig.call.receive()
             if wrap == "ensure_future":
                 return await asyncio.ensure_future(awaitable)
             if wrap == "create_task":
@@ -91,11 +91,11 @@ def test_receive_can_be_given_to_asyncio(wrap: str, is_there: bool) -> None:
             return (await asyncio.gather(awaitable))[0]
 
         if is_there:
-            rig.feed(client_frame(FIN | TEXT, b"hi"))
+            rig.send(client_frame(FIN | TEXT, b"hi"))
         task = rig.loop.create_task(receive())
         rig.settle()
         if not is_there:
-            rig.feed(client_frame(FIN | TEXT, b"hi"))
+            rig.send(client_frame(FIN | TEXT, b"hi"))
         assert task.result()["text"] == "hi"
 
 
@@ -105,7 +105,7 @@ def test_send_raises_where_it_is_awaited(event: Any) -> None:
 
         async def send() -> Any:
             return await asyncio.gather(
-                rig.send({"type": "websocket.send", "text": "1"}), rig.send(event), return_exceptions=True
+                rig.call.send({"type": "websocket.send", "text": "1"}), rig.call.send(event), return_exceptions=True
             )
 
         sent, refused = rig.run(send())
@@ -137,7 +137,7 @@ def test_sends_text_as_utf8() -> None:
 def test_sends_a_copy_of_what_can_change(kind: Any) -> None:
     with WebSocketRig() as rig:
         data = bytearray(b"before")
-        rig.loop.call_soon(rig.send, {"type": "websocket.send", "bytes": kind(data)})
+        rig.loop.call_soon(rig.call.send, {"type": "websocket.send", "bytes": kind(data)})
         rig.loop.call_soon(lambda: data.__setitem__(0, 0))
         rig.settle()
         assert rig.frames() == [Frame(BINARY, b"before")]
@@ -175,7 +175,7 @@ def test_sends_of_one_turn_leave_in_two_writes_and_in_order() -> None:
 
         async def burst() -> None:
             for number in range(50):
-                await rig.send({"type": "websocket.send", "text": str(number)})
+                await rig.call.send({"type": "websocket.send", "text": str(number)})
 
         rig.run(burst())
         rig.settle()
@@ -189,7 +189,7 @@ def test_large_and_small_sends_of_one_turn_stay_in_order() -> None:
 
         async def burst() -> None:
             for size in sizes:
-                await rig.send({"type": "websocket.send", "bytes": NOISE[:size]})
+                await rig.call.send({"type": "websocket.send", "bytes": NOISE[:size]})
 
         rig.run(burst())
         rig.settle()
@@ -203,7 +203,7 @@ def test_a_burst_is_not_held_above_64_kib() -> None:
             most = 0
             sent = 0
             for _ in range(200):
-                await rig.send({"type": "websocket.send", "bytes": NOISE[:1000]})
+                await rig.call.send({"type": "websocket.send", "bytes": NOISE[:1000]})
                 sent += 1004
                 most = max(most, sent - len(rig.transport.written))
             return most
@@ -247,7 +247,7 @@ def test_an_app_that_sends_without_a_pause_leaves_the_loop_to_others(size: int) 
             for _ in range(most):
                 if turns == 3:
                     return
-                await rig.send({"type": "websocket.send", "bytes": bytes(size)})
+                await rig.call.send({"type": "websocket.send", "bytes": bytes(size)})
             raise AssertionError(f"{most} messages, and {turns} turns for others")
 
         async def others() -> None:
@@ -265,7 +265,7 @@ def test_an_app_that_sends_without_a_pause_leaves_the_loop_to_others(size: int) 
 def test_reading_pauses_while_the_app_does_not_receive() -> None:
     with WebSocketRig(Settings(websocket_queue_messages=4)) as rig:
         for number in range(6):
-            rig.feed(client_frame(FIN | TEXT, b"%d" % number))
+            rig.send(client_frame(FIN | TEXT, b"%d" % number))
         assert rig.transport.is_reading_paused
         assert [rig.hear()["text"] for _ in range(6)] == ["0", "1", "2", "3", "4", "5"]
         assert not rig.transport.is_reading_paused
@@ -274,14 +274,14 @@ def test_reading_pauses_while_the_app_does_not_receive() -> None:
 
 def test_a_read_with_many_messages_is_taken_in_portions() -> None:
     with WebSocketRig(Settings(websocket_queue_messages=4)) as rig:
-        rig.feed(b"".join(client_frame(FIN | TEXT, b"%d" % number) for number in range(50)))
+        rig.send(b"".join(client_frame(FIN | TEXT, b"%d" % number) for number in range(50)))
         assert [rig.hear()["text"] for _ in range(50)] == [str(number) for number in range(50)]
 
 
 def test_a_client_that_leaves_behind_a_burst_loses_nothing_of_it() -> None:
     with WebSocketRig(Settings(websocket_queue_messages=4)) as rig:
         burst = [client_frame(FIN | TEXT, b"%d" % number) for number in range(10)]
-        rig.feed(b"".join(burst) + client_frame(FIN | CLOSE, close_payload(1000)))
+        rig.send(b"".join(burst) + client_frame(FIN | CLOSE, close_payload(1000)))
         # The end of the connection is not read before that.
         assert rig.transport.is_reading_paused
         assert [rig.hear()["text"] for _ in range(10)] == [str(number) for number in range(10)]
@@ -293,16 +293,16 @@ def test_no_limit_of_a_message_is_none() -> None:
         websocket_max_message_size = 0
 
     with WebSocketRig(load_settings(Gunicorn(), None, {})) as rig:
-        rig.feed(client_frame(FIN | TEXT, b"hi"))
+        rig.send(client_frame(FIN | TEXT, b"hi"))
         assert rig.hear() == {"type": "websocket.receive", "text": "hi"}
 
 
 def test_reading_pauses_by_bytes_too() -> None:
     with WebSocketRig(Settings(websocket_queue_bytes=1000)) as rig:
-        rig.feed(client_frame(FIN | BINARY, NOISE[:999]))
-        rig.feed(client_frame(FIN | BINARY, b"1"))
+        rig.send(client_frame(FIN | BINARY, NOISE[:999]))
+        rig.send(client_frame(FIN | BINARY, b"1"))
         assert not rig.transport.is_reading_paused
-        rig.feed(client_frame(FIN | BINARY, b"2"))
+        rig.send(client_frame(FIN | BINARY, b"2"))
         assert rig.transport.is_reading_paused
         assert [len(rig.hear()["bytes"]) for _ in range(3)] == [999, 1, 1]
         assert not rig.transport.is_reading_paused
@@ -319,7 +319,7 @@ def test_an_app_that_always_finds_a_message_lets_others_run() -> None:
 
         async def greedy() -> None:
             for _ in range(1000):
-                await rig.receive()
+                await rig.call.receive()
 
         other = rig.loop.create_task(others())
         rig.connection.data_received(client_frame(FIN | TEXT, b"x") * 1000)
@@ -331,7 +331,7 @@ def test_an_app_that_always_finds_a_message_lets_others_run() -> None:
 def test_a_close_frame_behind_held_messages_is_read_in_its_turn() -> None:
     with WebSocketRig(Settings(websocket_queue_messages=2)) as rig:
         frames = [client_frame(FIN | TEXT, b"%d" % number) for number in range(5)]
-        rig.feed(b"".join(frames) + client_frame(FIN | CLOSE, close_payload(1000)))
+        rig.send(b"".join(frames) + client_frame(FIN | CLOSE, close_payload(1000)))
         assert [rig.hear()["text"] for _ in range(5)] == ["0", "1", "2", "3", "4"]
         assert rig.hear() == disconnect(1000)
 
@@ -341,13 +341,13 @@ def test_a_close_frame_behind_held_messages_is_read_in_its_turn() -> None:
 
 def test_answers_pings_in_order() -> None:
     with WebSocketRig() as rig:
-        rig.feed(client_frame(FIN | PING, b"1") + client_frame(FIN | PING) + client_frame(FIN | PING, b"x" * 125))
+        rig.send(client_frame(FIN | PING, b"1") + client_frame(FIN | PING) + client_frame(FIN | PING, b"x" * 125))
         assert rig.frames() == [Frame(PONG, b"1"), Frame(PONG, b""), Frame(PONG, b"x" * 125)]
 
 
 def test_answers_a_ping_between_fragments() -> None:
     with WebSocketRig() as rig:
-        rig.feed(client_frame(TEXT, b"a") + client_frame(FIN | PING, b"p") + client_frame(FIN, b"b"))
+        rig.send(client_frame(TEXT, b"a") + client_frame(FIN | PING, b"p") + client_frame(FIN, b"b"))
         assert rig.frames() == [Frame(PONG, b"p")]
         assert rig.hear()["text"] == "ab"
 
@@ -356,7 +356,7 @@ def test_answers_only_the_latest_ping_of_a_client_that_does_not_read() -> None:
     with WebSocketRig() as rig:
         rig.connection.pause_writing()
         for number in range(1000):
-            rig.feed(client_frame(FIN | PING, b"%d" % number))
+            rig.send(client_frame(FIN | PING, b"%d" % number))
         assert rig.frames() == []
         rig.connection.resume_writing()
         rig.settle()
@@ -365,7 +365,7 @@ def test_answers_only_the_latest_ping_of_a_client_that_does_not_read() -> None:
 
 def test_ignores_pongs_that_nobody_asked_for() -> None:
     with WebSocketRig() as rig:
-        rig.feed(client_frame(FIN | PONG, b"hello"))
+        rig.send(client_frame(FIN | PONG, b"hello"))
         assert rig.frames() == []
 
 
@@ -385,11 +385,11 @@ def test_sends_that_wait_and_are_given_up_are_forgotten() -> None:
 
 def test_a_receive_that_is_closed_while_it_waits_takes_nothing_with_it() -> None:
     with WebSocketRig() as rig:
-        first = rig.receive()
+        first = rig.call.receive()
         first.send(None)  # as a scheduler of its own would
         second = rig.listen()
         first.close()
-        rig.feed(client_frame(FIN | TEXT, b"hi"))
+        rig.send(client_frame(FIN | TEXT, b"hi"))
         assert second.result()["text"] == "hi"
 
 
@@ -400,8 +400,8 @@ def test_text_counts_as_the_memory_it_takes(text: str, each: int) -> None:
         count = 4000 // (each * len(text))
         for _ in range(count):
             assert not rig.transport.is_reading_paused
-            rig.feed(client_frame(FIN | TEXT, text.encode()))
-        rig.feed(client_frame(FIN | TEXT, b"held back"))
+            rig.send(client_frame(FIN | TEXT, text.encode()))
+        rig.send(client_frame(FIN | TEXT, b"held back"))
         assert rig.transport.is_reading_paused
         assert [rig.hear()["text"] for _ in range(count + 1)] == [text] * count + ["held back"]
         assert not rig.transport.is_reading_paused
@@ -409,7 +409,7 @@ def test_text_counts_as_the_memory_it_takes(text: str, each: int) -> None:
 
 def test_a_wrong_event_whose_send_nobody_awaits_is_logged_with_its_path():
     with WebSocketRig() as rig:
-        rig.send({"type": "websocket.accept"})
+        rig.call.send({"type": "websocket.accept"})
         rig.settle()
         (line,) = rig.log.levels("error", "exception")
         assert line == (

@@ -25,7 +25,7 @@ from tests.support.frames import (
     close_payload,
     read_frames,
 )
-from tests.support.http_rig import HttpRig
+from tests.support.served import Served
 from tests.support.websocket_rig import HANDSHAKE, WebSocketRig, disconnect
 
 # --- closing: RFC 6455, 5.5.1 and 7 ---
@@ -34,7 +34,7 @@ from tests.support.websocket_rig import HANDSHAKE, WebSocketRig, disconnect
 @pytest.mark.parametrize("code", [1000, 1001, 3000, 4999])
 def test_the_client_closes(code: int) -> None:
     with WebSocketRig() as rig:
-        rig.feed(client_frame(FIN | TEXT, b"last") + client_frame(FIN | CLOSE, close_payload(code, "why é")))
+        rig.send(client_frame(FIN | TEXT, b"last") + client_frame(FIN | CLOSE, close_payload(code, "why é")))
         assert rig.frames() == [close_frame(code, "why é")]  # RFC 6455, 5.5.1: browsers show it in their close event
         assert rig.transport.is_closing()
         assert rig.hear() == {"type": "websocket.receive", "text": "last"}
@@ -50,13 +50,13 @@ def test_the_client_closes(code: int) -> None:
 def test_the_longest_reason_of_the_client_is_echoed() -> None:
     with WebSocketRig() as rig:
         reason = "é" * 61 + "x"
-        rig.feed(client_frame(FIN | CLOSE, close_payload(4000, reason)))
+        rig.send(client_frame(FIN | CLOSE, close_payload(4000, reason)))
         assert rig.frames() == [close_frame(4000, reason)]
 
 
 def test_the_client_closes_without_a_code() -> None:
     with WebSocketRig() as rig:
-        rig.feed(client_frame(FIN | CLOSE))
+        rig.send(client_frame(FIN | CLOSE))
         assert rig.frames() == [Frame(CLOSE, b"")]
         assert rig.hear() == disconnect(1005)
 
@@ -79,16 +79,16 @@ def test_an_unknown_event_raises_misuse_even_after_the_end() -> None:
 
 def test_the_app_closes() -> None:
     with WebSocketRig() as rig:
-        rig.feed(client_frame(FIN | TEXT, b"unread"))
+        rig.send(client_frame(FIN | TEXT, b"unread"))
         rig.say({"type": "websocket.close", "code": 4000, "reason": "enough"})
         assert rig.frames() == [close_frame(4000, "enough")]
         assert not rig.transport.is_closing()
         assert rig.hear() == disconnect(4000, "enough")
         with pytest.raises(ClientDisconnected):
             rig.text("late")
-        rig.feed(client_frame(FIN | TEXT, b"on its way") + client_frame(FIN | PING, b"p"))
+        rig.send(client_frame(FIN | TEXT, b"on its way") + client_frame(FIN | PING, b"p"))
         assert not rig.transport.is_closing()
-        rig.feed(client_frame(FIN | CLOSE, close_payload(4000)))
+        rig.send(client_frame(FIN | CLOSE, close_payload(4000)))
         assert rig.transport.is_closing()
         assert rig.frames() == []
         assert rig.hear() == disconnect(4000, "enough")
@@ -110,12 +110,12 @@ def test_a_long_reason_is_cut_between_characters() -> None:
 def test_closing_reads_on_behind_messages_that_nobody_took() -> None:
     with WebSocketRig(Settings(websocket_queue_messages=2)) as rig:
         frames = client_frame(FIN | TEXT, b"x") * 5
-        rig.feed(frames)
-        rig.feed(frames)
+        rig.send(frames)
+        rig.send(frames)
         assert rig.transport.is_reading_paused
         rig.say({"type": "websocket.close"})
         assert not rig.transport.is_reading_paused
-        rig.feed(client_frame(FIN | CLOSE, close_payload(1000)))
+        rig.send(client_frame(FIN | CLOSE, close_payload(1000)))
         assert rig.transport.is_closing()
 
 
@@ -130,7 +130,8 @@ def test_a_client_that_does_not_close_back_is_dropped() -> None:
 
 def test_a_client_that_does_not_read_the_close_frame_is_dropped() -> None:
     with WebSocketRig(Settings(websocket_close_timeout_s=5)) as rig:
-        rig.feed(client_frame(FIN | CLOSE))
+        rig.transport.is_client_reading = False
+        rig.send(client_frame(FIN | CLOSE))
         rig.pass_time(5)
         assert rig.transport.was_aborted
 
@@ -176,9 +177,9 @@ def test_client_disconnected_from_an_open_websocket_is_a_failure() -> None:
 def test_messages_after_the_end_of_the_app_are_dropped() -> None:
     with WebSocketRig() as rig:
         rig.finish()
-        rig.feed(client_frame(FIN | TEXT, b"late") * 1000)
+        rig.send(client_frame(FIN | TEXT, b"late") * 1000)
         assert not rig.transport.is_reading_paused
-        rig.feed(client_frame(FIN | CLOSE, close_payload(1000)))
+        rig.send(client_frame(FIN | CLOSE, close_payload(1000)))
         assert rig.transport.is_closing()
 
 
@@ -197,7 +198,7 @@ def test_messages_after_the_end_of_the_app_are_dropped() -> None:
 def test_says_what_was_wrong_and_ends(data: bytes, code: int) -> None:
     with WebSocketRig() as rig:
         task = rig.listen()
-        rig.feed(data)
+        rig.send(data)
         (frame,) = rig.frames()
         assert frame.opcode == CLOSE
         assert int.from_bytes(frame.payload[:2], "big") == code
@@ -210,8 +211,8 @@ def test_says_what_was_wrong_and_ends(data: bytes, code: int) -> None:
 def test_reads_away_what_a_failed_client_sends_but_not_for_long() -> None:
     # Closing with unread bytes would reset the connection before the client has seen the close frame.
     with WebSocketRig() as rig:
-        rig.feed(client_frame(FIN | 3) + client_frame(FIN | TEXT, b"more"))
-        rig.feed(client_frame(FIN | TEXT, b"and more"))
+        rig.send(client_frame(FIN | 3) + client_frame(FIN | TEXT, b"more"))
+        rig.send(client_frame(FIN | TEXT, b"and more"))
         assert not rig.transport.was_aborted
         rig.pass_time(2)
         assert rig.transport.was_aborted
@@ -220,13 +221,13 @@ def test_reads_away_what_a_failed_client_sends_but_not_for_long() -> None:
 def test_closes_at_once_where_the_transport_cannot_end_its_side_alone() -> None:
     with WebSocketRig() as rig:
         rig.transport.can_write_eof = lambda: False  # type: ignore[method-assign]
-        rig.feed(client_frame(FIN | 3))
+        rig.send(client_frame(FIN | 3))
         assert rig.transport.is_closing()
 
 
 def test_the_app_answers_what_came_before_the_error() -> None:
     with WebSocketRig() as rig:
-        rig.feed(client_frame(FIN | TEXT, b"good") + client_frame(FIN | 3))
+        rig.send(client_frame(FIN | TEXT, b"good") + client_frame(FIN | 3))
         assert rig.frames() == []
         assert rig.hear()["text"] == "good"
         rig.text("answer")
@@ -237,7 +238,7 @@ def test_the_app_answers_what_came_before_the_error() -> None:
 
 def test_an_app_that_does_not_receive_keeps_the_error_waiting_for_one_sweep_only() -> None:
     with WebSocketRig() as rig:
-        rig.feed(client_frame(FIN | TEXT, b"good") + client_frame(FIN | 3))
+        rig.send(client_frame(FIN | TEXT, b"good") + client_frame(FIN | 3))
         rig.pass_time(1)
         assert rig.frames() == [close_frame(1002, "reserved opcode")]
         assert rig.hear()["text"] == "good"
@@ -248,7 +249,7 @@ def test_an_error_after_our_close_frame_ends_the_connection() -> None:
     with WebSocketRig() as rig:
         rig.say({"type": "websocket.close"})
         assert len(rig.frames()) == 1
-        rig.feed(client_frame(FIN | 3))
+        rig.send(client_frame(FIN | 3))
         assert rig.frames() == []
         assert rig.transport.is_closing()
 
@@ -264,7 +265,7 @@ def test_pings_a_silent_client() -> None:
         assert rig.frames() == []
         rig.pass_time(1)
         assert rig.frames() == [Frame(PING, b"")]
-        rig.feed(client_frame(FIN | PONG))
+        rig.send(client_frame(FIN | PONG))
         rig.pass_time(19)
         assert rig.frames() == []
         rig.pass_time(1)
@@ -275,7 +276,7 @@ def test_does_not_ping_a_client_that_speaks() -> None:
     with WebSocketRig(ALIVE) as rig:
         for _ in range(10):
             rig.pass_time(15)
-            rig.feed(client_frame(FIN | PONG))
+            rig.send(client_frame(FIN | PONG))
         assert rig.frames() == []
 
 
@@ -294,7 +295,7 @@ def test_half_a_frame_is_an_answer() -> None:
     # The client cannot put a pong into the middle of a frame that it is sending slowly.
     with WebSocketRig(ALIVE) as rig:
         rig.pass_time(20)
-        rig.feed(client_frame(FIN | BINARY, bytes(100))[:50])
+        rig.send(client_frame(FIN | BINARY, bytes(100))[:50])
         rig.pass_time(15)
         assert not rig.transport.was_aborted
 
@@ -314,8 +315,8 @@ def test_0_switches_the_answer_to_pings_off() -> None:
 def test_does_not_ping_while_it_does_not_read() -> None:
     # Pongs would stay unread behind the messages that the app does not take.
     with WebSocketRig(Settings(websocket_queue_messages=1)) as rig:
-        rig.feed(client_frame(FIN | TEXT, b"1"))
-        rig.feed(client_frame(FIN | TEXT, b"2"))
+        rig.send(client_frame(FIN | TEXT, b"1"))
+        rig.send(client_frame(FIN | TEXT, b"2"))
         assert rig.transport.is_reading_paused
         rig.pass_time(300)
         assert rig.frames() == []
@@ -362,7 +363,7 @@ def test_drain_says_1012() -> None:
         assert rig.hear() == disconnect(1012)
         with pytest.raises(ClientDisconnected):
             rig.text("late")
-        rig.feed(client_frame(FIN | CLOSE, close_payload(1012)))
+        rig.send(client_frame(FIN | CLOSE, close_payload(1012)))
         assert rig.transport.is_closing()
 
 
@@ -405,7 +406,7 @@ def test_abort_cancels_the_app_and_drops_the_connection() -> None:
     with WebSocketRig() as rig:
         rig.connection.abort()
         rig.settle()
-        assert rig.was_cancelled
+        assert rig.call.was_cancelled
         assert rig.transport.was_aborted or rig.transport.is_closing()
         assert rig.log.lines == []
         assert not rig.runtime.conversations
@@ -418,7 +419,7 @@ def test_an_app_that_outlives_its_client_can_be_cancelled() -> None:
         (conversation,) = rig.runtime.conversations
         conversation.cancel()
         rig.settle()
-        assert rig.was_cancelled
+        assert rig.call.was_cancelled
 
 
 def test_a_client_that_reads_slowly_is_neither_pinged_nor_dropped() -> None:
@@ -454,8 +455,8 @@ def test_a_client_that_took_a_large_message_is_pinged_anew() -> None:
 
 def test_a_close_behind_a_message_that_is_too_big_does_not_hide_it() -> None:
     with WebSocketRig(Settings(websocket_max_message_bytes=100)) as rig:
-        rig.feed(client_frame(FIN | TEXT, b"small") + client_frame(FIN | TEXT, b"x" * 200))
-        rig.feed(client_frame(FIN | CLOSE, close_payload(1000)))
+        rig.send(client_frame(FIN | TEXT, b"small") + client_frame(FIN | TEXT, b"x" * 200))
+        rig.send(client_frame(FIN | CLOSE, close_payload(1000)))
         assert rig.hear() == {"type": "websocket.receive", "text": "small"}
         assert rig.hear()["code"] == 1009
         ((opcode, payload, *_),) = rig.frames()
@@ -464,13 +465,13 @@ def test_a_close_behind_a_message_that_is_too_big_does_not_hide_it() -> None:
 
 def test_a_message_that_is_too_big_is_read_on_when_the_app_closes_first() -> None:
     with WebSocketRig(Settings(websocket_max_message_bytes=100)) as rig:
-        rig.feed(client_frame(FIN | TEXT, b"small") + client_frame(FIN | TEXT, b"x" * 200)[:50])
+        rig.send(client_frame(FIN | TEXT, b"small") + client_frame(FIN | TEXT, b"x" * 200)[:50])
         assert rig.hear() == {"type": "websocket.receive", "text": "small"}
         rig.say({"type": "websocket.close", "code": 4000})
         rig.pass_time(1)
         assert rig.frames() == [close_frame(4000)]
         assert not rig.transport.is_closing()
-        rig.feed(client_frame(FIN | TEXT, b"x" * 200)[50:] + client_frame(FIN | CLOSE, close_payload(4000)))
+        rig.send(client_frame(FIN | TEXT, b"x" * 200)[50:] + client_frame(FIN | CLOSE, close_payload(4000)))
         assert rig.transport.is_closing()
 
 
@@ -501,7 +502,7 @@ def test_a_code_beyond_all_numbers_is_misuse(code: int) -> None:
 
 
 def test_an_app_that_others_cancel_before_its_first_step_is_answered_for() -> None:
-    with HttpRig() as rig:
+    with Served() as rig:
 
         async def ask_and_cancel() -> None:
             rig.connection.data_received(HANDSHAKE + b"\r\n")
@@ -515,7 +516,6 @@ def test_an_app_that_others_cancel_before_its_first_step_is_answered_for() -> No
         assert rig.transport.is_closing()
         assert rig.log.lines == [("error", "ASGI app was cancelled from within during WebSocket /chat")]
         assert not rig.runtime.conversations
-        rig.transport.protocol.connection_lost(None)
 
 
 def test_an_app_whose_task_cannot_be_made_is_answered_for() -> None:
