@@ -69,6 +69,9 @@ WARNED: tuple[GunicornRule, ...] = (
 )
 
 
+_MISSING: Any = object()
+
+
 class _AnyAtom(dict[str, Any]):
     """Every atom of an access log format: a number where gunicorn's is one, text elsewhere."""
 
@@ -84,17 +87,32 @@ def check_gunicorn_settings(cfg: Any, config_module: ModuleType | None = None) -
             raise SettingError(sentence)
     _check_access_log_format(getattr(cfg, "access_log_format", None))
     sentences = [_find_fault(rule, cfg, config_module) for rule in WARNED]
+    sentences.append(_find_http2_that_never_is(cfg, config_module))
     return [sentence for sentence in sentences if sentence is not None]
 
 
 def _find_fault(rule: GunicornRule, cfg: Any, config_module: ModuleType | None) -> str | None:
-    missing = object()
-    value = getattr(cfg, rule.name, missing)
-    if value is missing:
-        value = getattr(config_module, rule.name, missing)
-    if value is missing or not rule.is_broken(value):
+    value = _look_up(rule.name, cfg, config_module)
+    if value is _MISSING or not rule.is_broken(value):
         return None
     return f"{rule.name} = {value!r}: {rule.sentence}"
+
+
+def _look_up(name: str, cfg: Any, config_module: ModuleType | None) -> Any:
+    value = getattr(cfg, name, _MISSING)
+    return getattr(config_module, name, _MISSING) if value is _MISSING else value
+
+
+def _find_http2_that_never_is(cfg: Any, config_module: ModuleType | None) -> str | None:
+    protocols = _look_up("http_protocols", cfg, config_module)
+    cleartext = _look_up("http2_cleartext", cfg, config_module)
+    is_named = protocols is not _MISSING and "h2" in protocols
+    is_cleartext = cleartext not in (_MISSING, "off", False)
+    if is_named and not is_cleartext and not getattr(cfg, "is_ssl", False):
+        return f"http_protocols = {protocols!r}: without TLS HTTP/2 needs http2_cleartext too; HTTP/1.1 alone is served"
+    if is_cleartext and not is_named:
+        return f"http2_cleartext = {cleartext!r}: has no effect, since http_protocols does not name h2"
+    return None
 
 
 def _check_access_log_format(text: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -63,3 +64,25 @@ def test_a_setting_that_gunicorn_does_not_have_yet_is_looked_for_in_the_file():
 
 def test_accepts_a_format_with_numbers_and_widths():
     assert check_gunicorn_settings(SimpleNamespace(access_log_format="%(D)d %(T)05d %(s)6s 100%% %({x}i)s")) == []
+
+
+@pytest.mark.parametrize(
+    ("protocols", "cleartext", "is_ssl", "sentence"),
+    [
+        (["h2", "h1"], "off", False, "http_protocols = .* needs http2_cleartext"),
+        (["h2", "h1"], "off", True, None),
+        (["h2", "h1"], "prior-knowledge", False, None),
+        (["h2", "h1"], "prior-knowledge", True, None),
+        (["h1"], "prior-knowledge", False, "http2_cleartext = 'prior-knowledge': has no effect"),
+        (["h1"], True, True, "http2_cleartext = True: has no effect"),
+        (["h1"], "off", False, None),
+        (None, True, False, "http2_cleartext = True: has no effect"),
+    ],
+)
+def test_http2_that_nobody_can_speak_gives_a_warning(protocols, cleartext, is_ssl, sentence):
+    file = ModuleType("__config__")
+    file.http2_cleartext = cleartext
+    if protocols is not None:
+        file.http_protocols = protocols
+    warnings = check_gunicorn_settings(SimpleNamespace(is_ssl=is_ssl), file)
+    assert [bool(re.search(sentence or "", warning)) for warning in warnings] == [True] * (sentence is not None)
