@@ -102,4 +102,8 @@ def test_no_test_goes_by_what_is_installed():
 def test_every_program_is_looked_for():
     found = find_in_tests(r"""(?:Popen|run|call|check_output)\(\s*\[["']([a-z0-9_]+)["']""")
     # git: what is tested came by it. ps: only where there is no /proc.
-    assert found == {"packaging/test_keep_history.py": {"git"}, "integration/test_http_sockets.py": {"ps"}}
+    assert found == {
+        "packaging/test_keep_history.py": {"git"},
+        "packaging/test_regress.py": {"git"},
+        "integration/test_http_sockets.py": {"ps"},
+    }
