@@ -375,8 +375,10 @@ class HttpConnection(ResponseOwner):
             exchange.complete()
         self._deadlines.grace_at = 0.0
         self._body.end()
-        self._response.report(status)
-        self._response.reset()
+        response = self._response
+        if response.record is not None or response.timing is not None:
+            response.report(status)
+        response.reset()
 
     def _go_on(self) -> None:
         """Begin the next request; where a task may run at once, one within the other, not before the next turn."""

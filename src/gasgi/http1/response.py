@@ -251,7 +251,8 @@ class Response(HttpStream):
             # The client may or may not send its body after a final answer: only a new connection is in step.
             self.keep_alive = False
         lines = b""
-        if self.has_no_body():
+        # The usual answer first: most have nothing to ask for.
+        if (status != 200 or (request is not None and request.method == "HEAD")) and self.has_no_body():
             self.framing = NO_BODY
             if status == 205:
                 # Unlike 204 it is read by its framing, so that has to say that there is nothing (RFC 9110, 15.3.6).
