@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from tests.integration.http2_app import PIECES
+from tests.integration.test_proxies import running_haproxy
 from tests.integration.test_tls import WITHOUT_AIOFASTNET
-from tests.support.gunicorn import wait_until
+from tests.support.gunicorn import free_port, wait_until
 from tests.support.http2_client import Http2Client
 
 APP = "tests.integration.http2_app:app"
@@ -171,3 +172,35 @@ def test_the_upgrade_stops_the_boot_with_a_sentence(start):
     assert server.wait() != 0
     assert "use prior-knowledge" in server.log
     assert "Traceback" not in server.log
+
+
+HAPROXY = """
+defaults
+    mode http
+    timeout client 60s
+    timeout server 60s
+    timeout connect 60s
+frontend f
+    bind 127.0.0.1:{port}
+    option forwardfor
+    default_backend app
+backend app
+    server app1 {host}:{app_port} proto h2 {more}
+"""
+
+
+@pytest.mark.needs_program("haproxy")
+@pytest.mark.parametrize("more", ["check", "send-proxy-v2"])
+def test_haproxy_speaks_http2_to_the_worker(start, tmp_path, more):
+    proxied = 'proxy_protocol = "v2"\n' if more == "send-proxy-v2" else ""
+    server = start(APP, "--access-logfile", "-", config=CLEAR + proxied)
+    port, (host, app_port) = free_port(), server.address
+    text = HAPROXY.format(port=port, host=host, app_port=app_port, more=more)
+    body = b"z" * 300_000
+    with running_haproxy(text, tmp_path, port), httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        for i in range(20):
+            assert client.get(f"/{i}").text == f"2 http 127.0.0.1 /{i}"
+        assert client.post("/echo", content=body).content == body
+        assert client.get("/stream").text.split() == [str(i) for i in range(PIECES)]
+    server.wait_for(r'"POST /echo HTTP/2.0" 200')
+    assert "Traceback" not in server.stop()
