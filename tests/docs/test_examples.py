@@ -232,6 +232,11 @@ def test_nginx_takes_its_examples(tmp_path):
         )
         if "server {" not in text:
             text = f"server {{ listen 127.0.0.1:{18080 + number}; {text} }}"
+        # A part of a configuration uses what the whole one of its page defines.
+        if "proxy_pass http://app" in text and "upstream app" not in text:
+            text = f"upstream app {{ server 127.0.0.1:8000; }}\n{text}"
+        if "$connection_upgrade" in text and "map $http_upgrade" not in text:
+            text = f"map $http_upgrade $connection_upgrade {{ default upgrade; '' close; }}\n{text}"
         conf = directory / "nginx.conf"
         conf.write_text(
             f"pid {directory}/pid; error_log {directory}/error.log; events {{ }}\n"
