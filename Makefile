@@ -7,8 +7,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check
-# loadgroup: tests that share something dear, a built wheel, stay in one process.
-PYTEST_ARGS ?= -n auto --dist loadgroup
+# worksteal: neighbours, which share servers, stay in one process as far as they can.
+PYTEST_ARGS ?= -n auto --dist worksteal
 ADDRESS ?= 127.0.0.1:8000
 EXAMPLE ?= examples/demo
 

@@ -101,7 +101,7 @@ def test_a_generator_without_end_does_not_keep_the_worker(start, journal):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
-@pytest.mark.parametrize("graceful_s", [1, 3])
+@pytest.mark.parametrize("graceful_s", [2, 4])
 def test_what_resists_its_cancellation_does_not_keep_the_worker(start, journal, graceful_s, number):
     """A task of the application's, a generator and the shutdown itself."""
     server = start(APP, "--graceful-timeout", str(graceful_s), environ={"SHUTDOWN_RESISTS": "1"})

@@ -16,9 +16,6 @@ import gasgi
 from gasgi.compiled import expected_names
 from tests.packaging.conftest import ROOT, SUFFIX, copy_build_files, run
 
-# One process builds the wheel and runs them all.
-pytestmark = pytest.mark.xdist_group("wheel")
-
 PACKAGE = ROOT / "src/gasgi"
 SOURCE_NAMES = {
     str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*") if path.suffix in (".py", ".pyx", ".pxd", ".typed")
