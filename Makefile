@@ -67,8 +67,12 @@ test: test-compiled test-pure ## the suite, compiled and pure
 test-compiled: compile $(VENV)/.group-test $(VENV)/.example ## compiled only; part of it: make test-compiled PYTEST_ARGS=tests/unit
 	GASGI_EXTENSIONS=require $(PY) -m pytest $(PYTEST_ARGS)
 
+# Without the tests of packages: they build both versions whatever the suite runs with. COVERAGE=1 measures what
+# make coverage does, on the way.
 test-pure: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example ## pure only
-	GASGI_EXTENSIONS=off $(PY) -m pytest $(PYTEST_ARGS)
+	GASGI_EXTENSIONS=off $(PY) -m pytest $(PYTEST_ARGS) --ignore tests/packaging \
+		$(if $(COVERAGE),-p tests.support.moves --cov --cov-report=)
+	$(if $(COVERAGE),$(PY) -m coverage report --skip-covered)
 
 .PHONY: test-programs find-programs find-nginx
 test-programs: find-programs compile $(VENV)/.group-test $(VENV)/.example ## the rest of it: what runs nginx, haproxy, apache2, wrk and a browser, or needs IPv6
@@ -107,10 +111,9 @@ test-oldest: find-programs ## the integration tests with the oldest gunicorn sup
 
 # What subprocesses run is not measured: worker/, the command and the rest of the boot, which the integration tests hold.
 .PHONY: coverage
-coverage: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example ## branches of the pure version that tests take, and the moves between states
-	GASGI_EXTENSIONS=off $(PY) -m pytest $(PYTEST_ARGS) -p tests.support.moves --cov --cov-report= \
-		tests/unit tests/contract tests/connection tests/asgi tests/http2
-	$(PY) -m coverage report --skip-covered
+coverage: ## branches of the pure version that tests take, and the moves between states
+	@$(MAKE) --no-print-directory test-pure COVERAGE=1 \
+		PYTEST_ARGS="$(PYTEST_ARGS) tests/unit tests/contract tests/connection tests/asgi tests/http2"
 
 .PHONY: sanitize
 sanitize: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example ## compiled with AddressSanitizer and UBSan (gcc), what needs no process of its own
