@@ -117,7 +117,10 @@ def test_auto_without_one_compiled_module_runs_pure_throughout_and_warns(install
     (installed / "gasgi" / "serving" / ("runtime" + SUFFIX)).unlink()
     asked = ask(installed, "auto")
     assert asked.stdout == "['pure']\n"
-    assert "RuntimeWarning: gasgi runs its pure version: not compiled for this Python: serving.runtime." in asked.stderr
+    assert (
+        "RuntimeWarning: gasgi runs its pure-Python version: not compiled for this Python: serving.runtime."
+        in asked.stderr
+    )
 
 
 def test_auto_without_any_compiled_module_runs_pure_quietly(installed):

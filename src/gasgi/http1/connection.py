@@ -310,7 +310,7 @@ class HttpConnection(ResponseOwner):
         except RequestError as exc:
             if self._exchange is None:
                 # Its request has been answered: another answer would be taken for that to the next request.
-                self._runtime.log.info("Closing the connection of %s: %s", self._peer, exc)
+                self._runtime.log.info("Closing the connection from %s: %s", self._peer, exc)
                 self._linger()
             else:
                 self.refuse(exc)
@@ -433,7 +433,7 @@ class HttpConnection(ResponseOwner):
         if self._phase == HEAD:
             self.refuse(RequestError(408, "the head took longer than gasgi_header_timeout_s"))
         elif self._phase == REQUEST:
-            self.refuse(RequestError(408, "the body stalled for gasgi_body_timeout_s"))
+            self.refuse(RequestError(408, "the body stalled for longer than gasgi_body_timeout_s"))
         elif self._transport.get_write_buffer_size() and self._phase != DISCARDING:
             # The client is still taking the answer: its time to say more has not begun.
             if not self._deadlines.write_at:

@@ -229,7 +229,7 @@ class Response(HttpStream):
     def refuse(self, exc: RequestError, peer: Peer) -> None:
         """Answer a request that is not served, or cut its answer off; the connection ends behind it."""
         runtime = self._runtime
-        runtime.log.info("Refused a request from %s: %s", peer, exc)
+        runtime.log.info("Rejected a request from %s: %s", peer, exc)
         if runtime.meter is not None:
             runtime.meter.count_refused(exc.status)
         record = self.record

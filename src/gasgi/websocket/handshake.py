@@ -48,7 +48,7 @@ class Handshake(NamedTuple):
 def read_handshake(head: RequestHead, settings: Settings) -> Handshake:
     """Check the client's part (RFC 6455, 4.2.1); raise RequestError with the answer."""
     if head.method != "GET":
-        raise RequestError(405, "a WebSocket handshake is a GET", ((b"allow", b"GET"),))
+        raise RequestError(405, "a WebSocket handshake must use GET", ((b"allow", b"GET"),))
     if head.http_version != "1.1":
         raise RequestError(400, "a WebSocket handshake needs HTTP/1.1")
     if head.content_length > 0 or head.is_chunked:
@@ -76,7 +76,7 @@ def read_handshake(head: RequestHead, settings: Settings) -> Handshake:
     if versions != [_VERSION]:
         # RFC 6455, 4.2.2: say which version would do.
         fields = ((b"sec-websocket-version", _VERSION),)
-        raise RequestError(426, "only WebSocket version 13 is spoken", fields)
+        raise RequestError(426, "only WebSocket version 13 is supported", fields)
     if len(keys) != 1 or not _is_key(keys[0]):
         raise RequestError(400, "sec-websocket-key must be 16 bytes as base64, once")
     deflate = None
