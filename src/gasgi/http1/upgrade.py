@@ -41,7 +41,7 @@ class _Upgrade(WebSocketOpening):
         leftover = self._response.hand_over()
         transport.set_protocol(connection)  # type: ignore[arg-type]  # a protocol by its methods alone
         runtime.connections.add(connection)
-        connection.open(answer, headers, leftover)
+        connection.open(answer, 101, headers, leftover)
         return connection
 
 
