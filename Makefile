@@ -134,8 +134,9 @@ autobahn-part: compile $(VENV)/.group-test $(VENV)/.group-autobahn ## 1 to 10 of
 	$(PY) tests/autobahn/run.py --cases '?.*,10.*,12.?.1,12.?.6,13.?.1,13.?.6'
 
 .PHONY: soak
-soak: compile $(VENV)/.group-test ## ten minutes of WebSockets of all kinds; fails when memory grows: make soak SECONDS=600
+soak: compile $(VENV)/.group-test ## ten minutes of WebSockets of all kinds, ten of workers that are killed and reloaded: make soak SECONDS=600
 	GASGI_EXTENSIONS=require $(PY) -m tests.soak.run --seconds $(or $(SECONDS),600)
+	GASGI_EXTENSIONS=require $(PY) -m tests.soak.fleet --seconds $(or $(SECONDS),600)
 
 # ---- lint ----
 
