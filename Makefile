@@ -75,7 +75,7 @@ test-pure: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example ## pure only
 	$(if $(COVERAGE),$(PY) -m coverage report --skip-covered)
 
 .PHONY: test-programs find-programs find-nginx
-test-programs: find-programs compile $(VENV)/.group-test $(VENV)/.example ## the rest of it: what runs nginx, haproxy, apache2, wrk and a browser, or needs IPv6
+test-programs: find-programs compile $(VENV)/.group-test $(VENV)/.example ## the rest of it: what runs nginx, haproxy, apache2, wrk, Prometheus and a browser, or needs IPv6
 	GASGI_EXTENSIONS=require $(PY) -m pytest -m "needs_program or needs_ipv6" $(PYTEST_ARGS)
 	GASGI_EXTENSIONS=off $(PY) -m pytest -m "needs_program or needs_ipv6" $(PYTEST_ARGS)
 
@@ -137,8 +137,9 @@ autobahn-part: compile $(VENV)/.group-test $(VENV)/.group-autobahn ## 1 to 10 of
 	$(PY) tests/autobahn/run.py --cases '?.*,10.*,12.?.1,12.?.6,13.?.1,13.?.6'
 
 .PHONY: soak
-soak: compile $(VENV)/.group-test ## ten minutes of WebSockets of all kinds; fails when memory grows: make soak SECONDS=600
+soak: compile $(VENV)/.group-test ## ten minutes of WebSockets of all kinds, ten of workers that are killed and reloaded: make soak SECONDS=600
 	GASGI_EXTENSIONS=require $(PY) -m tests.soak.run --seconds $(or $(SECONDS),600)
+	GASGI_EXTENSIONS=require $(PY) -m tests.soak.fleet --seconds $(or $(SECONDS),600)
 
 # ---- lint ----
 

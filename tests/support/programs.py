@@ -20,6 +20,7 @@ PROGRAMS = {
     "apache2": ("apache2-bin", ("apache2", "httpd")),  # without the daemon that would take port 80
     "wrk": ("wrk", ("wrk",)),
     "chromium": ("chromium", ("chromium", "google-chrome", "chromium-browser")),
+    "prometheus": ("prometheus", ("prometheus",)),
 }
 # Where daemons are, which the PATH of an ordinary user leaves out.
 _MORE_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/homebrew/bin")
