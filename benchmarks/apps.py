@@ -43,12 +43,12 @@ async def _ten_kib(receive, send):
 
 async def _echo(receive, send):
     message = await receive()
-    body = message["body"]
-    if message["more_body"]:
+    body = message.get("body", b"")  # ASGI: either key may be missing
+    if message.get("more_body"):
         pieces = [body]
-        while message["more_body"]:
+        while message.get("more_body"):
             message = await receive()
-            pieces.append(message["body"])
+            pieces.append(message.get("body", b""))
         body = b"".join(pieces)
     await send(
         {

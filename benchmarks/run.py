@@ -17,7 +17,7 @@ from typing import Any
 from harness import extra, machine
 from harness.load import HERE, LoadError, prepare
 from harness.measure import Bench, ratio, summarise
-from harness.servers import DEFAULT, SERVERS
+from harness.servers import DEFAULT, SERVERS, Server
 from harness.servers import QUICK as QUICK_SERVERS
 from harness.workloads import QUICK as QUICK_WORKLOADS
 from harness.workloads import WORKLOADS
@@ -28,7 +28,7 @@ def main() -> int:
     chosen = _read_arguments()
     cores = choose_cores(chosen.cores)
     workloads = [WORKLOADS[name] for name in chosen.only or (QUICK_WORKLOADS if chosen.quick else list(WORKLOADS))]
-    servers = [SERVERS[name] for name in chosen.servers or (QUICK_SERVERS if chosen.quick else DEFAULT)]
+    servers = choose_servers(chosen.servers, QUICK_SERVERS if chosen.quick else DEFAULT)
     rounds = chosen.rounds or (3 if chosen.quick else 5)
     duration_s = chosen.seconds or 1
     try:
@@ -74,6 +74,17 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--extra-only", action="store_true", help="nothing but the extra measurements")
     parser.add_argument("--output", help="the results file (default: benchmarks/results/DATE-COMMIT.json)")
     return parser.parse_args()
+
+
+def choose_servers(named: list[str] | None, usual: list[str]) -> list[Server]:
+    """The servers that were named, or the usual ones as far as they are installed."""
+    if named:
+        return [SERVERS[name] for name in named]
+    servers = [SERVERS[name] for name in usual]
+    lacking = [server for server in servers if server.distribution and not machine.version(server.distribution)]
+    for server in lacking:
+        print(f"without {server.name}: {server.distribution} is not installed", flush=True)
+    return [server for server in servers if server not in lacking]
 
 
 def choose_cores(words: str | None) -> tuple[int | None, int | None]:

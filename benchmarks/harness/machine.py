@@ -14,8 +14,9 @@ from harness.load import HERE
 
 __all__ = ["commit", "describe", "version"]
 
-_DISTRIBUTIONS = ["gasgi", "gunicorn", "gunicorn_h1c", "granian", "uvicorn", "uvicorn-worker", "hypercorn", "httptools"]
-_DISTRIBUTIONS += ["uvloop", "aiofastnet", "picows", "websockets", "fastapi", "starlette", "pydantic"]
+_DISTRIBUTIONS = ["gasgi", "gunicorn", "gunicorn_h1c", "granian", "peregrine-server", "h2corn", "uvicorn", "zttp"]
+_DISTRIBUTIONS += ["uvicorn-worker", "hypercorn", "httptools", "h2", "uvloop", "aiofastnet", "picows", "websockets"]
+_DISTRIBUTIONS += ["fastapi", "starlette", "pydantic"]
 
 
 def commit() -> str:

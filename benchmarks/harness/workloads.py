@@ -21,10 +21,16 @@ class Workload:
     connections: int = 64
     app: str = "apps:app"
     is_tls: bool = False
+    streams: int = 0  # requests at a time on each connection, which makes it an HTTP/2 workload; 0: HTTP/1.1
     body: bytes | None = apps.HELLO  # what one answer must hold; None: not compared
     post_bytes: int = 0
     message_bytes: int | None = None
     stretch: int = 1  # times the length of a turn: longer where opening the connections would weigh too much
+
+    @property
+    def is_http2(self) -> bool:
+        """Whether h2load runs instead of wrk."""
+        return self.streams > 0
 
     @property
     def is_websocket(self) -> bool:
