@@ -211,7 +211,7 @@ bench: ## every workload against every peer, 1 to 10,000 connections, latency, m
 bench-here: bench-environment
 	$(PY) benchmarks/run.py --extra
 
-bench-quick: ## two minutes of it
+bench-quick: ## three minutes of it
 bench-quick-here: bench-environment
 	$(PY) benchmarks/run.py --quick
 

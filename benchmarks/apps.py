@@ -7,6 +7,12 @@ TEN_KIB = bytes(range(32, 96)) * 160
 PIECE = b"0123456789" * 10
 PIECES = 10
 
+
+def fill(size: int) -> bytes:
+    """What is posted: ``size`` bytes, a multiple of 16."""
+    return b"gasgi 16 bytes. " * (size // 16)
+
+
 _HELLO_START = {
     "type": "http.response.start",
     "status": 200,

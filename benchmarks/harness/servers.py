@@ -129,7 +129,11 @@ def _floor(transports: str, loop: str = "uvloop") -> Callable[[Launch], list[str
 
 def _has_floor(workload: Workload) -> bool:
     # The floor reads no request, so it cannot see one that asks for the end of the connection.
-    return workload.app == "apps:app" and workload.script != "close"
+    return workload.app == "apps:app" and workload.script != "close" and not workload.is_http2
+
+
+def _is_http1(workload: Workload) -> bool:
+    return not workload.is_http2
 
 
 def _is_fixed(workload: Workload) -> bool:
@@ -154,14 +158,14 @@ _ALL = [
     gasgi_server("gasgi-asyncio", sys.executable, loop="asyncio"),
     Server("granian", _granian),
     # What granian calls experimental, and has for Python 3.10 and 3.11 only: shown, but not what gasgi is measured by.
-    Server("granian-experimental", lambda launch: [*_granian(launch), *_EXPERIMENTAL]),
+    Server("granian-experimental", lambda launch: [*_granian(launch), *_EXPERIMENTAL], serves=_is_http1),
     Server("peregrine", _peregrine, distribution="peregrine-server"),
     Server("h2corn", _h2corn, distribution="h2corn"),
-    Server("uvicorn", _uvicorn("httptools")),
+    Server("uvicorn", _uvicorn("httptools"), serves=_is_http1),
     # A parser in Zig that it calls experimental, and its only one that speaks HTTP/2.
     Server("uvicorn-zttp", _uvicorn("zttp")),
     # The worker's own httptools and uvloop variant is its default.
-    Server("uvicorn-worker", _gunicorn("uvicorn_worker.UvicornWorker")),
+    Server("uvicorn-worker", _gunicorn("uvicorn_worker.UvicornWorker"), serves=_is_http1),
     Server("hypercorn", _hypercorn),
     Server(
         "gunicorn",
