@@ -123,6 +123,7 @@ def _print_summary(found: dict[str, Any]) -> None:
         spread = f"({figures['cpu_us_min']:.1f} to {figures['cpu_us_max']:.1f})"
         print(
             f"  {name:<24} {figures['cpu_us']:8.1f} µs/answer {spread:<18} {ratio(found['rounds'], first, name):6.2f}"
+            f"  {figures['user_us']:.1f} user + {figures['system_us']:.1f} system"
             f" {figures['per_second']:9.0f}/s  p99 {figures['p99_us'] / 1000:7.2f} ms"
             f"  {figures['pss_kib'] / 1024:6.1f} MiB",
             flush=True,
