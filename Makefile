@@ -211,11 +211,11 @@ $(VENV)/.benchmarks: benchmarks/requirements.txt | $(VENV)/.made
 	$(PIP) install -q -r $<
 	@touch $@
 
-bench: ## every workload against every peer, 1 to 10,000 connections, latency, memory
+bench: ## every workload against every peer, 1 to 10,000 connections, latency, memory, boot
 bench-here: bench-environment
 	$(PY) benchmarks/run.py --extra
 
-bench-quick: ## two minutes of it
+bench-quick: ## three minutes of it
 bench-quick-here: bench-environment
 	$(PY) benchmarks/run.py --quick
 

@@ -104,6 +104,6 @@ def test_every_program_is_looked_for():
     # git: what is tested came by it. ps: only where there is no /proc.
     assert found == {
         "packaging/test_keep_history.py": {"git"},
-        "packaging/test_regress.py": {"git"},
+        "benchmarks/test_regress.py": {"git"},
         "integration/test_http_sockets.py": {"ps"},
     }
