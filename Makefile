@@ -54,8 +54,8 @@ compile-if-possible: $(VENV)/.installed
 
 .PHONY: run
 run: compile-if-possible $(VENV)/.example ## serve the example at 127.0.0.1:8000
-	@$(PY) -m gasgi
-	$(BIN)/gunicorn --chdir $(EXAMPLE) main:app --worker-class gasgi.Worker --bind $(ADDRESS)
+	@$(BIN)/gasgi --report
+	$(BIN)/gasgi main:app --chdir $(EXAMPLE) --bind $(ADDRESS)
 
 $(VENV)/.example: $(EXAMPLE)/requirements.txt $(VENV)/.installed
 	$(PIP) install -q -r $<

@@ -98,7 +98,7 @@ def test_a_broken_compiled_module_is_an_error(installed, name, mode):
 
 def test_the_report_names_a_broken_compiled_module(installed):
     (installed / "gasgi" / ("_parser" + SUFFIX)).write_bytes(b"no shared object")
-    asked = run("-m", "gasgi", cwd=installed, PYTHONPATH=str(installed))
+    asked = run("-m", "gasgi", "--report", cwd=installed, PYTHONPATH=str(installed))
     assert asked.returncode == 1
     assert "gasgi does not load: ImportError: " in asked.stdout
     assert "_parser" + SUFFIX in asked.stdout.rpartition("gasgi does not load")[2]
