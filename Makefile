@@ -54,8 +54,8 @@ compile-if-possible: $(VENV)/.installed
 
 .PHONY: run
 run: compile-if-possible $(VENV)/.example ## serve the example at 127.0.0.1:8000
-	@$(PY) -m gasgi
-	$(BIN)/gunicorn --chdir $(EXAMPLE) main:app --worker-class gasgi.Worker --bind $(ADDRESS)
+	@$(BIN)/gasgi --report
+	$(BIN)/gasgi main:app --chdir $(EXAMPLE) --bind $(ADDRESS)
 
 $(VENV)/.example: $(EXAMPLE)/requirements.txt $(VENV)/.installed
 	$(PIP) install -q -r $<
@@ -135,6 +135,16 @@ autobahn: compile $(VENV)/.group-test $(VENV)/.group-autobahn ## the Autobahn We
 .PHONY: autobahn-part
 autobahn-part: compile $(VENV)/.group-test $(VENV)/.group-autobahn ## 1 to 10 of them, and a sample of 12 and 13
 	$(PY) tests/autobahn/run.py --cases '?.*,10.*,12.?.1,12.?.6,13.?.1,13.?.6'
+
+# Its source and its binary are not part of the project: Go builds it, or H2SPEC names one that is there.
+H2SPEC ?= build/h2spec
+H2SPEC_SOURCE := github.com/summerwind/h2spec/cmd/h2spec@v2.6.0
+.PHONY: h2spec
+h2spec: compile $(VENV)/.group-test $(H2SPEC) ## the HTTP/2 cases of h2spec, with and without TLS, compiled and pure (needs Go)
+	$(PY) -m tests.h2spec.run $(abspath $(H2SPEC))
+
+build/h2spec:
+	GOBIN=$(abspath build) go install $(H2SPEC_SOURCE)
 
 .PHONY: soak
 soak: compile $(VENV)/.group-test ## ten minutes of WebSockets of all kinds, ten of workers that are killed and reloaded: make soak SECONDS=600

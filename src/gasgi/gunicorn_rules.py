@@ -6,13 +6,15 @@ configuration file.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from gasgi.errors import SettingError
 
-__all__ = ["REFUSED", "WARNED", "GunicornRule", "check_gunicorn_settings"]
+__all__ = ["REFUSED", "WARNED", "GunicornRule", "check_gunicorn_settings", "check_tls_files"]
 
 
 class GunicornRule(NamedTuple):
@@ -121,3 +123,26 @@ def _check_access_log_format(text: str | None) -> None:
     except (TypeError, ValueError) as exc:
         # gunicorn itself would print a traceback for every request.
         raise SettingError(f"access_log_format = {text!r}: {exc}") from None
+
+
+def check_tls_files(cfg: Any) -> None:
+    """Raise SettingError naming the first file of the TLS settings that is missing or cannot be read."""
+    hook = cfg.settings["ssl_context"]
+    is_gunicorns = hook.get() is hook.default  # another one need not use them all
+    if is_gunicorns and cfg.keyfile and not cfg.certfile:
+        raise SettingError(f"keyfile = {cfg.keyfile!r} needs a certfile")
+    for name in ("certfile", "keyfile", "ca_certs") if is_gunicorns else ("certfile", "keyfile"):
+        path = getattr(cfg, name)
+        if path and (fault := _find_file_fault(path)):
+            raise SettingError(f"{name} = {path!r}: {os.strerror(fault)}")
+
+
+def _find_file_fault(path: str) -> int:
+    """Return the error number of reading ``path``, 0 for none; does not open it, since it may be a pipe."""
+    try:
+        os.stat(path)
+    except OSError as exc:
+        return exc.errno or errno.ENOENT
+    if os.path.isdir(path):
+        return errno.EISDIR
+    return 0 if os.access(path, os.R_OK) else errno.EACCES

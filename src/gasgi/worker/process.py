@@ -39,7 +39,7 @@ from gasgi.worker.server import Server
 from gasgi.worker.shared import Shared
 from gasgi.worker.signals import Signals
 from gasgi.worker.stop_time import StopTime
-from gasgi.worker.tls import make_ssl_context, make_tls_info
+from gasgi.worker.tls import check_files_before_sockets, make_ssl_context, make_tls_info
 from gasgi.worker.wire import alpn_names
 
 __all__ = ["Worker"]
@@ -56,6 +56,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     """``gunicorn main:app --worker-class gasgi.Worker``."""
 
     _warned: ClassVar[list[str]] = []
+
+    @classmethod
+    def setup(cls) -> None:
+        """Prepare gunicorn before it opens its sockets; called each time that the class is looked up."""
+        check_files_before_sockets()
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
