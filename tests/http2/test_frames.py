@@ -401,14 +401,14 @@ def test_a_pause_holds_the_frames_behind():
     reader.feed(BEGIN + frame(PING, 0, 0, b"1" * 8) + frame(PING, 0, 0, b"2" * 8) + HEAD[:5])
     reader.feed(HEAD[5:])
     assert sink.calls[1:] == [("ping", b"1" * 8)]
-    assert reader.holds_bytes()
+    assert reader.is_held()
     reader.resume()
     reader.feed(b"")
     assert sink.calls[2:] == [("ping", b"2" * 8)]
     reader.resume()
     reader.feed(b"")
     assert sink.calls[3:] == [("headers", 1, BLOCK, False, False)]
-    assert not reader.holds_bytes()
+    assert not reader.is_held()
 
 
 def test_stops_in_the_middle_of_what_came():
@@ -422,4 +422,4 @@ def test_stops_in_the_middle_of_what_came():
     reader.feed(BEGIN + frame(PING, 0, 0, b"1" * 8) * 2)
     reader.feed(HEAD)
     assert sink.calls[1:] == [("ping", b"1" * 8)]
-    assert not reader.holds_bytes()
+    assert not reader.is_held()

@@ -16,7 +16,7 @@ from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.http import HttpExchange
 from gasgi.errors import RequestError
 from gasgi.http1.closing import close, linger, reset
-from gasgi.http1.departure import Departure, give_grace
+from gasgi.http1.departure import Departure
 from gasgi.http1.inbox import Inbox
 from gasgi.http1.phases import CLOSED, DISCARDING, HEAD, IDLE, LINGERING, REQUEST, WAITING
 from gasgi.http1.request_body import RequestBody
@@ -133,7 +133,7 @@ class HttpConnection(ResponseOwner):
             exchange.disconnect()
             self._forget()
         else:
-            give_grace(self._runtime, self._deadlines, exchange)
+            self._deadlines.grace_at = exchange.give_grace()
 
     def pause_writing(self) -> None:
         self._gate.pause()

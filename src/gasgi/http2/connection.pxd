@@ -37,6 +37,7 @@ cdef class Http2Connection(FrameSink):
     cdef Deadlines _deadlines
 
     cdef bint _is_ending
+    cdef double _held_at
     cdef double _shut_at
     cdef object _leaving
 

@@ -13,7 +13,6 @@ from gasgi.asgi.admission import admit
 from gasgi.asgi.http import HttpExchange
 from gasgi.errors import Http2Error, RequestError, StreamError
 from gasgi.http2.encoder import (
-    SETTINGS_ACK,
     encode_goaway,
     encode_own_settings,
     encode_ping_ack,
@@ -38,16 +37,10 @@ from gasgi.http2.sender import Sender
 from gasgi.http2.sink import FrameSink
 from gasgi.http2.stream import Http2Stream
 from gasgi.http2.streams import Stream, Streams
-from gasgi.http2.wire import (
-    DEFAULT_WINDOW,
-    HEADER_TABLE_SIZE,
-    INITIAL_WINDOW_SIZE,
-    MAX_FRAME_SIZE,
-    MAX_FRAME_SIZE_MIN,
-    MAX_STREAM_ID,
-)
+from gasgi.http2.wire import DEFAULT_WINDOW, MAX_STREAM_ID
 from gasgi.http2_codes import NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM
 from gasgi.proxy.protocol import ProxyInfo
+from gasgi.reporting.timing import read_clock
 from gasgi.serving.deadlines import Deadlines
 from gasgi.serving.flow import WriteGate, resume_reading
 from gasgi.serving.peer import Peer
@@ -92,6 +85,7 @@ class Http2Connection(FrameSink):
 
         # What it does
         self._is_ending = False  # the last GOAWAY is sent
+        self._held_at = 0.0  # since when requests wait for their turn, by the clock of slow requests; 0: none does
         self._shut_at = 0.0  # when the last GOAWAY of a stop is due
 
     # asyncio.Protocol
@@ -128,6 +122,11 @@ class Http2Connection(FrameSink):
                 self._deadlines.set_read(self._runtime.settings.header_timeout_s)
         elif reader.has_begun():
             self._deadlines.read_at = 0.0
+        if self._runtime.slow is not None:
+            if not reader.is_held():
+                self._held_at = 0.0
+            elif not self._held_at:
+                self._held_at = read_clock()
 
     def eof_received(self) -> None:
         pass  # the transport closes: no client of HTTP/2 shuts one side
@@ -167,7 +166,7 @@ class Http2Connection(FrameSink):
                 self._transport.abort()
             return
         for stream in self._streams.owners():
-            stream.sweep(now)
+            self._leaving.look(stream, now)
         if deadlines.is_read_over(now):
             self._end(PROTOCOL_ERROR if self._reader.has_begun() else NO_ERROR, "the client was silent for too long")
         elif deadlines.is_write_over(now):
@@ -244,9 +243,11 @@ class Http2Connection(FrameSink):
             head = self._heads.read(state.number, fields, self._decoder.flaw, ends_stream)
             if head.content_length >= 0:
                 self._streams.expect_length(state, head.content_length)
+            stream.begin_timing(head, self._held_at)
             scope = admit(runtime, self._peer, stream.record, head)
             exchange = HttpExchange()
             exchange.prepare(runtime, stream, scope, head)
+            exchange.timing = stream.timing
         except RequestError as exc:
             runtime.log.info("Refused a request from %s: %s", self._peer, exc)
             if runtime.meter is not None:
@@ -294,19 +295,7 @@ class Http2Connection(FrameSink):
 
     def on_settings(self, settings: list[tuple[int, int]]) -> None:
         self._guard.count(SETTINGS_FRAMES, self._runtime.now)
-        sender = self._sender
-        for setting, value in settings:
-            if setting == HEADER_TABLE_SIZE:
-                sender.encoder.set_max_table_bytes(value)
-            elif setting == INITIAL_WINDOW_SIZE:
-                self._streams.receive_initial_window(value)
-                for stream in self._streams.owners():
-                    stream.window_opened()
-            elif setting == MAX_FRAME_SIZE:
-                # Larger frames would keep other streams waiting for longer.
-                sender.max_frame_bytes = MAX_FRAME_SIZE_MIN
-        sender.outbox.put(SETTINGS_ACK)
-        sender.outbox.flush_soon()
+        self._sender.obey(settings)
 
     def on_settings_ack(self) -> None:
         self._guard.count(SETTINGS_FRAMES, self._runtime.now)

@@ -42,7 +42,7 @@ cdef class FrameReader:
     cpdef pause(self)
     cpdef resume(self)
     cpdef stop(self)
-    cpdef bint holds_bytes(self) except -1
+    cpdef bint is_held(self) except -1
     cpdef bint is_in_block(self) except -1
     cpdef bint has_begun(self) except -1
     cdef _read_preface(self)

@@ -120,9 +120,9 @@ class FrameReader:
         self._partial = None
         self._block = None
 
-    def holds_bytes(self) -> bool:
-        """Whether a pause has held bytes back."""
-        return self._position < len(self._data)
+    def is_held(self) -> bool:
+        """Whether a pause holds bytes back."""
+        return self._is_paused and self._position < len(self._data)
 
     def is_in_block(self) -> bool:
         """Whether a header block has begun and not ended."""

@@ -5,6 +5,7 @@ from gasgi.asgi.stream cimport HttpStream
 from gasgi.http2.encoder cimport encode_headers, encode_reset, encode_window_update
 from gasgi.http2.floods cimport FloodGuard
 from gasgi.http2.streams cimport Stream, Streams
+from gasgi.reporting.timing cimport Timing
 from gasgi.serving.flow cimport WriteGate
 from gasgi.serving.outbox cimport Outbox
 from gasgi.serving.runtime cimport Runtime
@@ -44,12 +45,15 @@ cdef class Sender:
     cpdef bytes trailers(self, long long number, fields)
     @cython.locals(increment=Py_ssize_t)
     cpdef give_back(self, Stream stream, Py_ssize_t size)
+    @cython.locals(gate=WriteGate)
+    cpdef pace(self, bint is_idle, Timing timing)
     cpdef reset(self, Stream stream, long long code)
     cpdef stream_over(self)
     cpdef app_over(self)
     cpdef hold_head(self)
     cpdef bint holds_head(self) except -1
     cpdef send_held_head(self)
+    cpdef obey(self, list settings)
     cpdef queue(self, Queued stream)
     @cython.locals(stream=Queued, left=Py_ssize_t)
     cpdef pump(self)

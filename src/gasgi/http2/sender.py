@@ -6,14 +6,16 @@ Streams whose DATA cannot leave at once stand in a row and send a frame each in 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from gasgi._accel import HpackEncoder
+from gasgi.asgi.awaitables import DONE
 from gasgi.asgi.stream import HttpStream
-from gasgi.http2.encoder import encode_headers, encode_reset, encode_window_update
+from gasgi.http2.encoder import SETTINGS_ACK, encode_headers, encode_reset, encode_window_update
 from gasgi.http2.floods import FloodGuard
 from gasgi.http2.streams import Stream, Streams
-from gasgi.http2.wire import MAX_FRAME_SIZE_MIN
+from gasgi.http2.wire import HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE_MIN
+from gasgi.reporting.timing import Timing
 from gasgi.serving.flow import WriteGate
 from gasgi.serving.outbox import Outbox
 from gasgi.serving.runtime import Runtime
@@ -98,6 +100,16 @@ class Sender:
             self.outbox.put(encode_window_update(stream.number, increment))
             self.outbox.flush_soon()
 
+    def pace(self, is_idle: bool, timing: Timing | None) -> Awaitable[None]:
+        """Return what an app awaits behind a piece with more to come that has left; ``is_idle``: nothing of it has."""
+        gate = self.gate
+        if self.outbox.size >= FLUSH_BYTES:
+            self.outbox.flush()
+            is_idle = True  # an app that streams without a pause must not keep the loop from everybody else
+        if gate.is_open:
+            return gate.next_turn() if is_idle else DONE
+        return gate.wait() if timing is None else _wait_timed(gate, timing)
+
     def reset(self, stream: Stream, code: int) -> None:
         """Reset a stream."""
         self.outbox.put(encode_reset(stream.number, code))
@@ -138,6 +150,19 @@ class Sender:
         if self.held and not self.is_watched:
             self.runtime.quiet_heads.watch(self)
 
+    def obey(self, settings: list[tuple[int, int]]) -> None:
+        """Do as the SETTINGS of the client say, and acknowledge them (RFC 9113, 6.5.3)."""
+        for setting, value in settings:
+            if setting == HEADER_TABLE_SIZE:
+                self.encoder.set_max_table_bytes(value)
+            elif setting == INITIAL_WINDOW_SIZE:
+                self.streams.receive_initial_window(value)
+                for stream in self.streams.owners():
+                    stream.window_opened()
+            # Larger frames than the smallest of MAX_FRAME_SIZE would keep other streams waiting for longer.
+        self.outbox.put(SETTINGS_ACK)
+        self.outbox.flush_soon()
+
     # The row
 
     def queue(self, stream: Queued) -> None:
@@ -176,6 +201,14 @@ class Sender:
         self._is_turn_due = False
         if not self.gate.is_lost:
             self.pump()
+
+
+async def _wait_timed(gate: WriteGate, timing: Timing) -> None:
+    timing.begin_client_wait()
+    try:
+        await gate.wait()
+    finally:
+        timing.end_client_wait()
 
 
 def _pair_of(line: bytes) -> tuple[bytes, bytes] | None:

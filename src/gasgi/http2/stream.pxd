@@ -7,11 +7,12 @@ from gasgi.http2.pieces cimport Pieces
 from gasgi.http2.sender cimport Queued, Sender
 from gasgi.http2.streams cimport Stream
 from gasgi.reporting.record cimport Record
+from gasgi.reporting.timing cimport Timing
 from gasgi.serving.flow cimport WriteGate
 
 cdef int WAITING, SENDING, ENDING, OVER
 cdef int CLOSED, HALF_CLOSED_LOCAL
-cdef Py_ssize_t FLUSH_BYTES, JOIN_BYTES
+cdef Py_ssize_t JOIN_BYTES
 
 @cython.final
 cdef class Http2Stream(Queued):
@@ -20,9 +21,11 @@ cdef class Http2Stream(Queued):
     cdef public long long number
     cdef public HttpExchange exchange
     cdef public Record record
+    cdef public Timing timing
 
     cdef public bint wants_continue
     cdef bint _is_head_request
+    cdef readonly object head
 
     cdef public int phase
     cdef public int status
@@ -37,8 +40,8 @@ cdef class Http2Stream(Queued):
     cdef WriteGate _gate
 
     cdef public double grace_at
-    cdef double _read_at
-    cdef double _write_at
+    cdef public double read_at
+    cdef public double write_at
 
     cpdef begin(self, ParsedHead head, HttpExchange exchange)
     cpdef receive(self, bytes piece, bint ends_stream)
@@ -46,7 +49,9 @@ cdef class Http2Stream(Queued):
     cpdef lose(self)
     cpdef send_quiet_head(self)
     cpdef answer(self, int status, tuple fields)
-    cpdef sweep(self, double now)
+    cpdef begin_timing(self, ParsedHead head, double held_at)
+    cpdef bint has_begun(self) except -1
+    cpdef bint is_open_ended(self) except -1
     cpdef reset(self, long long code)
     @cython.locals(seconds=double)
     cdef _expect_body(self)
@@ -64,6 +69,7 @@ cdef class Http2Stream(Queued):
     cdef _put_data(self, bytes body, Py_ssize_t size, bint ends)
     cdef _end(self)
     cdef _finish(self)
+    @cython.locals(sender=Sender)
     cdef _pace(self, Py_ssize_t size)
     cdef _forget(self)
     cdef _report(self, int status)

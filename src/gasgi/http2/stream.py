@@ -20,8 +20,9 @@ from gasgi.http2.sender import Queued, Sender
 from gasgi.http2.streams import CLOSED, HALF_CLOSED_LOCAL, Stream
 from gasgi.http2_codes import CANCEL, INTERNAL_ERROR, NO_ERROR
 from gasgi.reporting.record import Record
+from gasgi.reporting.timing import Timing
 from gasgi.serving.flow import WriteGate
-from gasgi.serving.sizes import FLUSH_BYTES, JOIN_BYTES
+from gasgi.serving.sizes import JOIN_BYTES
 from gasgi.tables import CLIENT_LEFT
 
 __all__ = ["Http2Stream"]
@@ -43,11 +44,14 @@ class Http2Stream(Queued):
         self.state = state
         self.number = state.number
         self.exchange: HttpExchange | None = None
-        self.record = None if sender.runtime.observer is None else Record(sender.runtime.observer)
+        runtime = sender.runtime
+        self.record = None if runtime.observer is None else Record(runtime.observer)
+        self.timing = None if runtime.slow is None and runtime.meter is None else Timing(runtime.slow, runtime.meter)
 
         # The request
         self.wants_continue = False
         self._is_head_request = False
+        self.head: RequestHead | None = None  # kept for the timing
 
         # The answer
         self.phase = WAITING
@@ -64,8 +68,8 @@ class Http2Stream(Queued):
 
         # Deadlines, in loop time; 0 for none
         self.grace_at = 0.0  # an app whose client has left is cancelled
-        self._read_at = 0.0  # the client has been silent in a body that the app waits for
-        self._write_at = 0.0  # the client has taken nothing of an answer that waits for its window
+        self.read_at = 0.0  # the client has been silent in a body that the app waits for
+        self.write_at = 0.0  # the client has taken nothing of an answer that waits for its window
 
     def begin(self, head: RequestHead, exchange: HttpExchange) -> None:
         """Take a request that has been admitted."""
@@ -74,6 +78,13 @@ class Http2Stream(Queued):
         self._is_head_request = head.method == "HEAD"
         if (head.is_chunked or head.content_length > 0) and not self.wants_continue:
             self._expect_body()
+
+    def begin_timing(self, head: RequestHead, held_at: float) -> None:
+        """Take the time of a request that has waited for its turn since ``held_at``, where it did."""
+        if self.timing is not None:
+            self.head = head
+            self.timing.held_at = held_at
+            self.timing.begin()
 
     # What the client sends
 
@@ -85,7 +96,7 @@ class Http2Stream(Queued):
         if piece:
             self.wants_continue = False
             exchange.feed_body(piece)
-        self._read_at = 0.0
+        self.read_at = 0.0
         if ends_stream:
             exchange.end_body()
         elif self.state.receive_window > 0:  # otherwise the app has not taken what came
@@ -158,8 +169,8 @@ class Http2Stream(Queued):
 
     def send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> Coroutine[Any, Any, None]:
         self._check()
-        count = 0 if self._has_no_body else count
-        return send_file(self._sender.runtime.loop, self.send_body, self.length_left, file, offset, count, more)
+        most = 0 if self._has_no_body else count
+        return send_file(self._sender.runtime.loop, self.send_body, self.length_left, file, offset, most, more)
 
     def body_taken(self, size: int) -> None:
         sender = self._sender
@@ -189,14 +200,12 @@ class Http2Stream(Queued):
         self.exchange = None
         self._sender.app_over()
 
-    # For quiet_heads
+    # For the connection and its parts
 
     def send_quiet_head(self) -> None:
         """Send the head when it is held, and was at the look before; not before the 100 (Continue) of a client."""
         if self.phase == WAITING and self._fields is not None and self.looks > 1 and not self.wants_continue:
             self._begin(b"", 0, True)
-
-    # For the connection
 
     def answer(self, status: int, fields: tuple[tuple[bytes, bytes], ...]) -> None:
         """Send a small answer of the server's own."""
@@ -204,22 +213,13 @@ class Http2Stream(Queued):
         self.prepare_head(status, headers)
         self.send_body(body, False)
 
-    def sweep(self, now: float) -> None:
-        """Act on the deadlines of a client that says or takes nothing."""
-        if self._read_at and now >= self._read_at:
-            self._read_at = 0.0
-            self._sender.runtime.log.info("The body of stream %d stalled for gasgi_body_timeout_s", self.number)
-            if self.phase == WAITING:
-                exchange = self.exchange
-                self.answer(408, ())
-                if exchange is not None:
-                    exchange.disconnect()
-            else:
-                self.reset(CANCEL)
-        elif self._write_at and now >= self._write_at:
-            self._write_at = 0.0
-            self._sender.runtime.log.info("Stream %d was not read for gasgi_write_timeout_s", self.number)
-            self.reset(CANCEL)
+    def has_begun(self) -> bool:
+        """Whether the head of the answer has left."""
+        return self.phase != WAITING
+
+    def is_open_ended(self) -> bool:
+        """Whether the client has the head of an answer that does not say how long it is, and more is to come."""
+        return self.phase == SENDING and self.length_left < 0
 
     def reset(self, code: int) -> None:
         """Reset the stream; the app hears that the client is gone."""
@@ -232,7 +232,7 @@ class Http2Stream(Queued):
     def _expect_body(self) -> None:
         runtime = self._sender.runtime
         seconds = runtime.settings.body_timeout_s
-        self._read_at = runtime.now + seconds if seconds > 0 else 0.0
+        self.read_at = runtime.now + seconds if seconds > 0 else 0.0
 
     def _check(self) -> None:
         if self.phase == OVER:
@@ -273,7 +273,7 @@ class Http2Stream(Queued):
             if self._waiting is None:
                 self._waiting = Pieces()
             self._waiting.put(body)
-            if not self._write_at:
+            if not self.write_at:
                 self._expect_window()
         if not more:
             self._end()
@@ -328,7 +328,7 @@ class Http2Stream(Queued):
         """Expect the client to take something of what waits within the write timeout."""
         runtime = self._sender.runtime
         seconds = runtime.settings.write_timeout_s
-        self._write_at = runtime.now + seconds if seconds > 0 and self._waits() else 0.0
+        self.write_at = runtime.now + seconds if seconds > 0 and self._waits() else 0.0
 
     def stays(self) -> bool:
         """Whether DATA waits and the window of the stream is open."""
@@ -344,6 +344,8 @@ class Http2Stream(Queued):
             self.exchange.complete()
         sender = self._sender
         if self._waits():
+            if self.timing is not None:
+                self.timing.begin_client_wait()
             return
         if self._trailers is not None:
             sender.outbox.put(sender.trailers(self.number, self._trailers))
@@ -354,8 +356,7 @@ class Http2Stream(Queued):
 
     def _finish(self) -> None:
         """END_STREAM is on its way."""
-        sender = self._sender
-        state = self.state
+        sender, state = self._sender, self.state
         self.phase = OVER
         self._forget()
         sender.streams.end_local(state)
@@ -377,21 +378,17 @@ class Http2Stream(Queued):
         if self._waits():
             if self._gate is None:
                 self._gate = WriteGate(sender.runtime.loop)
+                self._gate.timing = self.timing
             self._gate.pause()
             return self._gate.wait()
-        if sender.outbox.size >= FLUSH_BYTES:
-            sender.outbox.flush()
-            return sender.gate.next_turn()
-        if not size or self._has_no_body:
-            # An app that sends nothing without a pause must not keep the loop from everybody else.
-            return sender.gate.next_turn()
-        return DONE if sender.gate.is_open else sender.gate.wait()
+        # An app that sends nothing without a pause must not keep the loop from everybody else.
+        return sender.pace(not size or self._has_no_body, self.timing)
 
     def _forget(self) -> None:
         """Let go of everything, so that nothing waits for the collector."""
         self.state.owner = None
         self._waiting = None
-        self._read_at = self._write_at = 0.0
+        self.read_at = self.write_at = 0.0
 
     def _report(self, status: int) -> None:
         """Tell the observer, once, how the request ended."""
@@ -399,3 +396,5 @@ class Http2Stream(Queued):
             fields, self._fields = self._fields, None
             self.record.end(status, fields, self.sent_bytes)
             self.record = None
+        if self.timing is not None:
+            self.timing.end(self.head, status, self.sent_bytes)
