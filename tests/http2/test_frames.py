@@ -95,8 +95,8 @@ def test_ignores_flags_that_mean_nothing():
 
 def test_skips_frames_of_unknown_types():
     check(
-        frame(0x10, 0xFF, 0, b"abc") + frame(0xFF, 0, 7) + HEAD,
-        ("unknown", 16),
+        frame(0x11, 0xFF, 0, b"abc") + frame(0xFF, 0, 7) + HEAD,
+        ("unknown", 17),
         ("unknown", 255),
         ("headers", 1, BLOCK, False, False),
     )
@@ -363,6 +363,20 @@ def test_refuses_ping_of_a_wrong_size(size):
 
 def test_reads_goaway():
     check(frame(GOAWAY, 0, 0, number(7) + number(2) + b"debug"), ("goaway", 7, 2))
+
+
+def test_reads_priority_update():
+    # RFC 9218, 7.1: the bit in front of the number is reserved.
+    check(
+        frame(16, 0xFF, 0, number(2**31 + 7) + b"u=1, i") + frame(16, 0, 0, number(3)),
+        ("priority update", 7, b"u=1, i"),
+        ("priority update", 3, b""),
+    )
+
+
+def test_refuses_priority_update_on_a_stream_and_without_one():
+    breaks(frame(16, 0, 3, number(3)), PROTOCOL_ERROR, "number of a stream")
+    breaks(frame(16, 0, 0, b"abc"), FRAME_SIZE_ERROR, "PRIORITY_UPDATE")
 
 
 def test_refuses_goaway_of_a_wrong_size():

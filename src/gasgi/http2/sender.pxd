@@ -13,6 +13,9 @@ from gasgi.serving.runtime cimport Runtime
 cdef Py_ssize_t FLUSH_BYTES, TURN_BYTES
 
 cdef class Queued(HttpStream):
+    cdef public long long number
+    cdef public int rank
+
     cpdef Py_ssize_t send_frame(self) except -1
     cpdef bint stays(self) except -1
 
@@ -32,7 +35,8 @@ cdef class Sender:
     cdef public bint is_watched
     cdef public Py_ssize_t number
     cdef public double last_active
-    cdef object _row
+    cdef public object row
+    cdef public bint has_ranks
     cdef bint _is_turn_due
     cdef bytes _server_line
     cdef tuple _server
@@ -43,6 +47,7 @@ cdef class Sender:
     cpdef tuple date(self)
     cpdef bytes head(self, long long number, int status, fields, bint ends_stream)
     cpdef bytes trailers(self, long long number, fields)
+    cpdef say(self, bytes frames)
     @cython.locals(increment=Py_ssize_t)
     cpdef give_back(self, Stream stream, Py_ssize_t size)
     @cython.locals(gate=WriteGate)
@@ -54,6 +59,7 @@ cdef class Sender:
     cpdef bint holds_head(self) except -1
     cpdef send_held_head(self)
     cpdef obey(self, list settings)
+    cpdef Py_ssize_t room(self, Stream stream) except -1
     cpdef queue(self, Queued stream)
     @cython.locals(stream=Queued, left=Py_ssize_t)
     cpdef pump(self)

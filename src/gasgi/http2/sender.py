@@ -1,12 +1,14 @@
 """What the streams of an HTTP/2 connection share to send: codec, windows, outbox, and whose DATA goes next.
 
-Streams whose DATA cannot leave at once stand in a row and send a frame each in turn.
+Streams whose DATA cannot leave at once stand in a row and send a frame each in turn, or in the order of their
+priorities where the client has any.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Protocol
 
 from gasgi._accel import HpackEncoder
 from gasgi.asgi.awaitables import DONE
@@ -27,7 +29,10 @@ TURN_BYTES = 256 * 1024  # of DATA in a turn of the loop: then the others have t
 
 
 class Queued(HttpStream):
-    """A stream that can stand in the row."""
+    """A stream that can stand in the row. ``number`` is that of the stream; ``rank``: priorities, 0 by default."""
+
+    number: int
+    rank: int
 
     def send_frame(self) -> int:
         """Send one DATA frame, as large as windows and frame size allow; return its size."""
@@ -36,6 +41,16 @@ class Queued(HttpStream):
     def stays(self) -> bool:
         """Whether it stands in the row again: DATA waits and the window of the stream is open."""
         raise NotImplementedError
+
+
+class Row(Protocol):
+    """Of streams that can send."""
+
+    def __bool__(self) -> bool: ...
+    def __iter__(self) -> Iterator[Queued]: ...
+    def append(self, stream: Queued, /) -> None: ...
+    def popleft(self) -> Queued: ...
+    def clear(self) -> None: ...
 
 
 class Sender:
@@ -60,7 +75,8 @@ class Sender:
         self.is_watched = False  # by quiet_heads, for the streams: each of them would be held there
         self.number = 0
         self.last_active = 0.0  # when the latest stream ended
-        self._row: deque[Queued] = deque()
+        self.row: Row = deque[Queued]()
+        self.has_ranks = False  # the client has spoken of priorities: another one knows whose DATA goes next
         self._is_turn_due = False
 
         # The fields of the server, as pairs
@@ -93,12 +109,16 @@ class Sender:
         """Encode trailers, as ``head`` does."""
         return encode_headers(number, self.encoder.encode_trailers(fields), True, self.max_frame_bytes)
 
+    def say(self, frames: bytes) -> None:
+        """Send frames that are no DATA."""
+        self.outbox.put(frames)
+        self.outbox.flush_soon()
+
     def give_back(self, stream: Stream, size: int) -> None:
         """Let the client send on what the app took."""
         increment = self.streams.give_back(stream, size)
         if increment:
-            self.outbox.put(encode_window_update(stream.number, increment))
-            self.outbox.flush_soon()
+            self.say(encode_window_update(stream.number, increment))
 
     def pace(self, is_idle: bool, timing: Timing | None) -> Awaitable[None]:
         """Return what an app awaits behind a piece with more to come that has left; ``is_idle``: nothing of it has."""
@@ -160,21 +180,26 @@ class Sender:
                 for stream in self.streams.owners():
                     stream.window_opened()
             # Larger frames than the smallest of MAX_FRAME_SIZE would keep other streams waiting for longer.
-        self.outbox.put(SETTINGS_ACK)
-        self.outbox.flush_soon()
+        self.say(SETTINGS_ACK)
 
     # The row
 
+    def room(self, stream: Stream) -> int:
+        """Return how many bytes of DATA of a stream that does not stand in the row can leave now, in one frame."""
+        if not self.gate.is_open or (self.has_ranks and self.row):
+            return 0
+        return min(self.max_frame_bytes, self.streams.sendable(stream))
+
     def queue(self, stream: Queued) -> None:
         """Let a stream that can send have its turn; it must not stand in the row already."""
-        self._row.append(stream)
+        self.row.append(stream)
         if not self._is_turn_due:
             self._is_turn_due = True
             self.runtime.loop.call_soon(self._take_turn)
 
     def pump(self) -> None:
         """Send from the row until both ends have enough: a frame of each stream in turn."""
-        row = self._row
+        row = self.row
         left = TURN_BYTES
         while row and self.gate.is_open and self.streams.send_window > 0:
             if left <= 0:
@@ -192,7 +217,7 @@ class Sender:
 
     def clear(self) -> None:
         """The connection is lost."""
-        self._row.clear()
+        self.row.clear()
         self.outbox.clear()
         self.runtime.quiet_heads.forget(self)
         self.on_empty = None

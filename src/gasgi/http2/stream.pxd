@@ -18,7 +18,6 @@ cdef Py_ssize_t JOIN_BYTES
 cdef class Http2Stream(Queued):
     cdef Sender _sender
     cdef public Stream state
-    cdef public long long number
     cdef public HttpExchange exchange
     cdef public Record record
     cdef public Timing timing
@@ -63,8 +62,6 @@ cdef class Http2Stream(Queued):
     @cython.locals(ends=bint)
     cdef _put(self, bytes body, Py_ssize_t size, bint more)
     cdef bint _waits(self) except -1
-    @cython.locals(sender=Sender)
-    cdef bint _has_room(self, Py_ssize_t size) except -1
     @cython.locals(sender=Sender)
     cdef _put_data(self, bytes body, Py_ssize_t size, bint ends)
     cdef _end(self)

@@ -43,6 +43,7 @@ class Http2Stream(Queued):
         self._sender = sender
         self.state = state
         self.number = state.number
+        self.rank = 0
         self.exchange: HttpExchange | None = None
         runtime = sender.runtime
         self.record = None if runtime.observer is None else Record(runtime.observer)
@@ -262,7 +263,7 @@ class Http2Stream(Queued):
 
     def _put(self, body: bytes, size: int, more: bool) -> None:
         """Send a piece, or let it wait for the windows and for the other streams."""
-        if not self._waits() and (not size or self._has_room(size)):
+        if not self._waits() and (not size or size <= self._sender.room(self.state)):
             ends = not more and self._trailers is None
             if size or ends:
                 self._put_data(body, size, ends)
@@ -281,11 +282,6 @@ class Http2Stream(Queued):
 
     def _waits(self) -> bool:
         return self._waiting is not None and self._waiting.size > 0
-
-    def _has_room(self, size: int) -> bool:
-        """Whether DATA of ``size`` bytes can leave now, in one frame."""
-        sender = self._sender
-        return size <= sender.max_frame_bytes and sender.gate.is_open and size <= sender.streams.sendable(self.state)
 
     def _put_data(self, body: bytes, size: int, ends: bool) -> None:
         sender = self._sender

@@ -37,4 +37,4 @@ cdef class Timing:
     cpdef double body_so_far(self, double now) except? -1.0
     cpdef double client_so_far(self, double now) except? -1.0
 
-cpdef double read_clock() except? -1.0
+cpdef double held_since(double before, bint is_held) except? -1.0

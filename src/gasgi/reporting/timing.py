@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gasgi.reporting.meter import Meter
     from gasgi.reporting.slow_requests import SlowRequests
 
-__all__ = ["Timing", "read_clock"]
+__all__ = ["Timing", "held_since"]
 
 
 class Timing:
@@ -121,6 +121,8 @@ class Timing:
         return self._client_s + (now - self._client_since if self.client_waits else 0.0)
 
 
-def read_clock() -> float:
-    """Return the time by which requests are timed, seconds."""
-    return perf_counter()
+def held_since(before: float, is_held: bool) -> float:
+    """Return since when requests wait for their turn, 0 while none does; ``before`` is what it said before."""
+    if not is_held:
+        return 0.0
+    return before or perf_counter()
