@@ -33,7 +33,8 @@ def draw_bars(
             parts.append(
                 f'<text x="{LABEL - 8}" y="{y + BAR - 4}" text-anchor="end">{escape(label)}</text>'
                 f'<rect x="{LABEL}" y="{y + 1}" width="{length:.1f}" height="{BAR - 3}" rx="2" fill="{colour}"/>'
-                f'<text class="soft" x="{LABEL + length + 6:.1f}" y="{y + BAR - 4}">{value:,.{digits}f} {escape(unit)}</text>'
+                f'<text class="soft" x="{LABEL + length + 6:.1f}" y="{y + BAR - 4}">'
+                f"{value:,.{digits}f} {escape(unit)}</text>"
             )
             y += BAR
         y += 28

@@ -66,12 +66,11 @@ class Server:
 
 @dataclass
 class Running:
-    """A server that answers. ``front``: nginx' port, or its own."""
+    """A server that answers."""
 
     server: Server
     tree: ProcessTree
     port: int
-    front: int
 
 
 def _gunicorn(worker_class: str, *more: str) -> Callable[[int, Path], list[str]]:
@@ -131,12 +130,14 @@ def _crowd(count: int, over_s: float) -> Callable[[Running], Figures]:
 def _pool(running: Running) -> Figures:
     """64 clients of nginx, whose connections to the workers are kept; who holds them, the kernel says."""
     held: list[Counter[int]] = []
-    # While the load runs: with the clients nginx ends what they had asked for.
-    look = threading.Timer(SHORT_S / 2, lambda: held.append(_held(running)))
-    look.start()
-    url = f"http://127.0.0.1:{running.front}/"
-    load = run_load([*wrk(64, SHORT_S, timeout_s=10), "--script", "wrk/plain.lua", url], None, SHORT_S)
-    look.join()
+    # nginx ends behind this, or the connections that it keeps would count in the next turn.
+    with _nginx(running.port) as front:
+        # While the load runs: with the clients nginx ends what they had asked for.
+        look = threading.Timer(SHORT_S / 2, lambda: held.append(_held(running)))
+        look.start()
+        url = f"http://127.0.0.1:{front}/"
+        load = run_load([*wrk(64, SHORT_S, timeout_s=10), "--script", "wrk/plain.lua", url], None, SHORT_S)
+        look.join()
     if any(load["errors"].values()):
         raise LoadError(f"{running.server.name}: {load}")
     return {
@@ -145,6 +146,22 @@ def _pool(running: Running) -> Figures:
         "p50_ms": load["p50_us"] / 1000,
         "p99_ms": load["p99_us"] / 1000,
     }
+
+
+@contextlib.contextmanager
+def _nginx(back: int) -> Iterator[int]:
+    """Yield the port of an nginx in front of ``back``."""
+    with tempfile.TemporaryDirectory(prefix="nginx") as name, contextlib.ExitStack() as stack:
+        directory = Path(name)
+        front = free_port()
+        (directory / "nginx.conf").write_text(NGINX_CONF.format(directory=directory, back=back, front=front))
+        output = stack.enter_context((directory / "output").open("wb"))
+        command = ["nginx", "-p", name, "-c", str(directory / "nginx.conf")]
+        proxy = ProcessTree(command, None, {}, directory, output)
+        stack.callback(proxy.stop)
+        _prefer(proxy.pids()[0])
+        wait_for_port(front, proxy.is_alive)
+        yield front
 
 
 def _held(running: Running) -> Counter[int]:
@@ -249,19 +266,13 @@ def _start(server: Server) -> Iterator[Running]:
     with tempfile.TemporaryDirectory(prefix="sharing") as name, contextlib.ExitStack() as stack:
         directory = Path(name)
         (directory / "gunicorn.conf.py").write_text(server.config)
-        port, front = free_port(), free_port()
-        (directory / "nginx.conf").write_text(NGINX_CONF.format(directory=directory, back=port, front=front))
+        port = free_port()
         output = stack.enter_context((directory / "output").open("wb"))
         tree = ProcessTree(server.command(port, directory), None, {"PYTHONPATH": str(HERE)}, HERE, output)
         stack.callback(tree.stop)
-        nginx = ["nginx", "-p", str(directory), "-c", str(directory / "nginx.conf")]
-        proxy = ProcessTree(nginx, None, {}, directory, output)
-        stack.callback(proxy.stop)
         _prefer(tree.pids()[0])
-        _prefer(proxy.pids()[0])
         try:
             wait_for_port(port, tree.is_alive)
-            wait_for_port(front, proxy.is_alive)
             seen: set[int] = set()
             give_up_at = time.monotonic() + 30
             while len(seen) < WORKERS and time.monotonic() < give_up_at:
@@ -269,7 +280,7 @@ def _start(server: Server) -> Iterator[Running]:
                     seen.update(crowd.shares)
         except LoadError as exc:
             raise LoadError(f"{server.name}: {exc}: {(directory / 'output').read_text()}") from exc
-        yield Running(server, tree, port, front)
+        yield Running(server, tree, port)
 
 
 def measure(rounds: int) -> dict[str, dict[str, list[Figures]]]:

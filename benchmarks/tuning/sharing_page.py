@@ -69,7 +69,7 @@ def _source(results: dict[str, Any]) -> str:
         "One request for each, CPU time per answer, µs: "
         + ", ".join(f"{name} {value:.0f}" for name, value in cpu.items())
         + f"; with sharing {more:.2f} of what it is without, by round.\n\n"
-        f"<small>{results['machine']['processor']}, {results['machine']['cores']} cores that the load runs on too, load "
-        f"average before: {results['machine']['load_before'][0]:.0f}, these processes preferred; {peers}; commit "
+        f"<small>{results['machine']['processor']}, {results['machine']['cores']} cores that the load runs on too, "
+        f"load average before: {results['machine']['load_before'][0]:.0f}, these processes preferred; {peers}; commit "
         f"{results['commit']}, {results['date'][:10]}; {len(short['gasgi'])} rounds, servers in turn.</small>\n"
     )
