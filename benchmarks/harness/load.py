@@ -76,13 +76,14 @@ def prepare(needs_websocket: bool, programs: Iterable[str] = ()) -> tuple[Path, 
     return certificate, key
 
 
-def compile_c(name: str, *options: str) -> None:
-    """Compile ``name``.c into ``BUILD`` unless that was done since it changed."""
-    BUILD.mkdir(exist_ok=True)
-    program, source = BUILD / name, HERE / f"{name}.c"
+def compile_c(name: str, *options: str, folder: Path = BUILD) -> Path:
+    """Compile ``name``.c into ``folder`` unless that was done since it changed; return the program."""
+    folder.mkdir(exist_ok=True)
+    program, source = folder / name, HERE / f"{name}.c"
     changed = max(path.stat().st_mtime for path in [source, *HERE.glob("*.h")])
     if not program.exists() or program.stat().st_mtime < changed:
         subprocess.run(["cc", "-O2", *options, "-o", program, source], check=True)
+    return program
 
 
 def wait_for_port(port: int, is_alive: Any, deadline_s: float = 20.0) -> None:
