@@ -80,6 +80,16 @@ static void make_frame(void) {
     frame_bytes = head + 4 + message_bytes;
 }
 
+/* Make the message and return what to watch sockets with. */
+static int begin(size_t bytes) {
+    int poll = epoll_create1(0);
+    message_bytes = bytes;
+    make_frame();
+    samples_us = malloc(sizeof *samples_us * MAX_SAMPLES);
+    if (!samples_us || poll < 0) fail("setup");
+    return poll;
+}
+
 static int connect_to(int port) {
     int on = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};

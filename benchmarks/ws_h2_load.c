@@ -303,12 +303,9 @@ int main(int argc, char **argv) {
     }
     count = atoi(argv[2]);
     stream_count = atoi(argv[3]);
-    message_bytes = (size_t)atoll(argv[4]);
-    make_frame();
+    poll = begin((size_t)atoll(argv[4]));
     connections = calloc((size_t)count, sizeof *connections);
-    samples_us = malloc(sizeof *samples_us * MAX_SAMPLES);
-    poll = epoll_create1(0);
-    if (!connections || !samples_us || poll < 0) fail("setup");
+    if (!connections) fail("setup");
     for (i = 0; i < count; i++) {
         open_connection(&connections[i], atoi(argv[1]));
         watch(poll, connections[i].fd, &connections[i]);
