@@ -121,7 +121,7 @@ if sys.platform == "linux":  # nowhere else is there epoll
         with serving() as (port, server):
             found = load(program, port, message_bytes)
 
-        assert found["answers"] > 3
+        assert found["answers"] >= 3  # each has one at least
         assert found == {
             "answers": found["answers"],
             "bytes": found["answers"] * message_bytes,
@@ -145,7 +145,7 @@ if sys.platform == "linux":  # nowhere else is there epoll
         with serving(answer) as (port, _):
             found = load(program, port, 32)
 
-        assert found["answers"] > 3
+        assert found["answers"] >= 3  # each has one at least
         assert found["mismatch"] == found["protocol"] == 0
 
     @pytest.mark.parametrize(
