@@ -36,12 +36,12 @@ REFUSED: tuple[GunicornRule, ...] = (
         "strip_header_spaces",
         bool,
         "gasgi refuses a space before the colon of a field (RFC 9112, 5.1: a smuggling risk); "
-        "let the proxy in front clean such requests, or mend the client",
+        "have the proxy in front normalise such requests, or fix the client",
     ),
     GunicornRule(
         "permit_obsolete_folding",
         bool,
-        "gasgi refuses folded field lines (RFC 9112, 5.2); let the proxy in front unfold them, or mend the client",
+        "gasgi refuses folded field lines (RFC 9112, 5.2); have the proxy in front unfold them, or fix the client",
     ),
 )
 
@@ -61,12 +61,12 @@ WARNED: tuple[GunicornRule, ...] = (
         "tmp_upload_dir", lambda value: value is not None, "has no effect: gasgi never writes a request body to a file"
     ),
     GunicornRule(
-        "do_handshake_on_connect", bool, "has no effect: the event loop always shakes hands when a client connects"
+        "do_handshake_on_connect", bool, "has no effect: the TLS handshake always happens when a client connects"
     ),
     GunicornRule(
         "suppress_ragged_eofs",
         lambda value: not value,
-        "has no effect: a TLS connection that ends without close_notify is a client that left",
+        "has no effect: a TLS connection that ends without close_notify counts as a client disconnect",
     ),
 )
 

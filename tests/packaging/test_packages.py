@@ -16,9 +16,6 @@ import gasgi
 from gasgi.compiled import expected_names
 from tests.packaging.conftest import ROOT, SUFFIX, copy_build_files, run
 
-# One process builds the wheel and runs them all.
-pytestmark = pytest.mark.xdist_group("wheel")
-
 PACKAGE = ROOT / "src/gasgi"
 SOURCE_NAMES = {
     str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*") if path.suffix in (".py", ".pyx", ".pxd", ".typed")
@@ -142,7 +139,10 @@ def test_auto_without_one_compiled_module_runs_pure_throughout_and_warns(install
     (installed / "gasgi" / "serving" / ("runtime" + SUFFIX)).unlink()
     asked = ask(installed, "auto")
     assert asked.stdout == "['pure']\n"
-    assert "RuntimeWarning: gasgi runs its pure version: not compiled for this Python: serving.runtime." in asked.stderr
+    assert (
+        "RuntimeWarning: gasgi runs its pure-Python version: not compiled for this Python: serving.runtime."
+        in asked.stderr
+    )
 
 
 def test_auto_without_any_compiled_module_runs_pure_quietly(installed):

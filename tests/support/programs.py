@@ -21,6 +21,7 @@ PROGRAMS = {
     "wrk": ("wrk", ("wrk",)),
     "systemd-analyze": ("systemd", ("systemd-analyze",)),
     "chromium": ("chromium", ("chromium", "google-chrome", "chromium-browser")),
+    "prometheus": ("prometheus", ("prometheus",)),
 }
 # Where daemons are, which the PATH of an ordinary user leaves out.
 _MORE_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/homebrew/bin")

@@ -39,6 +39,10 @@ class ResponseOwner:
     def exchange_ended(self) -> None:
         """The app's task is over."""
 
+    def hand_over(self) -> bytes:
+        """A WebSocket takes the transport: leave it alone from now on, and return what is held unparsed."""
+        return b""
+
 
 NOBODY = ResponseOwner()
 
@@ -207,6 +211,10 @@ class Response(HttpStream):
     def exchange_ended(self) -> None:
         self._owner.exchange_ended()
 
+    def hand_over(self) -> bytes:
+        """A WebSocket takes the transport instead; return what its client has sent behind the request."""
+        return self._owner.hand_over()
+
     # What the server answers itself
 
     def answer(self, status: int, fields: tuple[tuple[bytes, bytes], ...]) -> None:
@@ -229,7 +237,7 @@ class Response(HttpStream):
     def refuse(self, exc: RequestError, peer: Peer) -> None:
         """Answer a request that is not served, or cut its answer off; the connection ends behind it."""
         runtime = self._runtime
-        runtime.log.info("Refused a request from %s: %s", peer, exc)
+        runtime.log.info("Rejected a request from %s: %s", peer, exc)
         if runtime.meter is not None:
             runtime.meter.count_refused(exc.status)
         record = self.record

@@ -3,12 +3,12 @@ cimport cython
 from gasgi._hpack cimport HpackDecoder as Decoder
 from gasgi._parser cimport RequestHead as ParsedHead
 from gasgi.asgi.admission cimport admit
-from gasgi.asgi.http cimport HttpExchange
+from gasgi.asgi.app_task cimport AppTask
 from gasgi.http2.encoder cimport encode_ping_ack, encode_reset, encode_window_update
 from gasgi.http2.floods cimport FloodGuard
 from gasgi.http2.frames cimport FrameReader
 from gasgi.http2.heads cimport HeadReader, check_trailers
-from gasgi.http2.sender cimport Sender
+from gasgi.http2.sender cimport Queued, Sender
 from gasgi.http2.sink cimport FrameSink
 from gasgi.http2.stream cimport Http2Stream
 from gasgi.http2.streams cimport Stream, Streams
@@ -43,10 +43,10 @@ cdef class Http2Connection(FrameSink):
     cpdef sweep(self, double now)
     cpdef take_turn(self)
     cdef bint _is_idle(self) except -1
-    @cython.locals(stream=Http2Stream, head=ParsedHead, exchange=HttpExchange)
+    @cython.locals(stream=Http2Stream, head=ParsedHead, exchange=AppTask)
     cdef _begin(self, Stream state, list fields, bint ends_stream, refusal)
     cdef _break(self, exc)
-    @cython.locals(stream=Http2Stream)
+    @cython.locals(owner=Queued)
     cdef _lose(self, Stream state)
     cdef _shut(self)
     cdef _drop(self)

@@ -10,10 +10,9 @@ import asyncio
 
 from gasgi._accel import HpackDecoder
 from gasgi.asgi.admission import admit
-from gasgi.asgi.http import HttpExchange
+from gasgi.asgi.app_task import AppTask
 from gasgi.errors import Http2Error, RequestError, StreamError
 from gasgi.http2.encoder import (
-    SETTINGS_ACK,
     encode_goaway,
     encode_own_settings,
     encode_ping_ack,
@@ -34,16 +33,13 @@ from gasgi.http2.floods import (
 from gasgi.http2.frames import FrameReader
 from gasgi.http2.heads import HeadReader, check_trailers
 from gasgi.http2.leaving import Leaving
-from gasgi.http2.sender import Sender
+from gasgi.http2.sender import Queued, Sender
 from gasgi.http2.sink import FrameSink
 from gasgi.http2.stream import Http2Stream
 from gasgi.http2.streams import Stream, Streams
+from gasgi.http2.tunnel import open_session
 from gasgi.http2.wire import (
     DEFAULT_WINDOW,
-    HEADER_TABLE_SIZE,
-    INITIAL_WINDOW_SIZE,
-    MAX_FRAME_SIZE,
-    MAX_FRAME_SIZE_MIN,
     MAX_STREAM_ID,
 )
 from gasgi.http2_codes import NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM
@@ -86,7 +82,7 @@ class Http2Connection(FrameSink):
         self._decoder = HpackDecoder(
             max_list_bytes=settings.http2_max_list_bytes, max_fields=limits.fields + PSEUDO_FIELDS
         )
-        self._heads = HeadReader(limits, False)
+        self._heads = HeadReader(limits, True)
         self._deadlines = Deadlines(runtime)
         self._leaving = Leaving(runtime)
 
@@ -169,7 +165,7 @@ class Http2Connection(FrameSink):
         for stream in self._streams.owners():
             stream.sweep(now)
         if deadlines.is_read_over(now):
-            self._end(PROTOCOL_ERROR if self._reader.has_begun() else NO_ERROR, "the client was silent for too long")
+            self._end(PROTOCOL_ERROR if self._reader.has_begun() else NO_ERROR, "the client sent nothing for too long")
         elif deadlines.is_write_over(now):
             self._transport.abort()
         elif self._shut_at and now >= self._shut_at:
@@ -188,6 +184,8 @@ class Http2Connection(FrameSink):
         self._sender.outbox.put(encode_goaway(MAX_STREAM_ID, NO_ERROR))
         self._sender.outbox.flush()
         self._shut_at = self._runtime.now + GOAWAY_S
+        for stream in self._streams.owners():
+            stream.drain()
 
     def abort(self) -> None:
         for stream in self._streams.owners():
@@ -223,9 +221,11 @@ class Http2Connection(FrameSink):
                     raise StreamError(stream_id, PROTOCOL_ERROR, "trailers are too large")
                 check_trailers(stream_id, fields, self._decoder.flaw)
                 state.owner.receive(b"", True)
-            elif self._sender.running >= self._max_running:
+            elif self._sender.running + self._sender.websockets >= self._max_running:
                 # A reset makes room among the streams at once; the app of the stream may still run.
-                raise StreamError(stream_id, REFUSED_STREAM, "too many requests whose clients have left")
+                raise StreamError(
+                    stream_id, REFUSED_STREAM, "too many requests still running after their clients reset them"
+                )
             else:
                 self._begin(state, fields, ends_stream, refusal)
         except StreamError as exc:
@@ -245,18 +245,19 @@ class Http2Connection(FrameSink):
             if head.content_length >= 0:
                 self._streams.expect_length(state, head.content_length)
             scope = admit(runtime, self._peer, stream.record, head)
-            exchange = HttpExchange()
-            exchange.prepare(runtime, stream, scope, head)
+            exchange: AppTask
+            if head.upgrade == b"websocket":
+                exchange = open_session(self._sender, stream, head, scope)
+            else:
+                exchange = stream.begin(head, scope)
         except RequestError as exc:
-            runtime.log.info("Refused a request from %s: %s", self._peer, exc)
+            runtime.log.info("Rejected a request from %s: %s", self._peer, exc)
             if runtime.meter is not None:
                 runtime.meter.count_refused(exc.status)
             if stream.record is not None and not stream.record.has_begun():
                 stream.record.begin(None, self._peer.client, self._peer.server, self._peer.scheme, self._peer.proxied)
             stream.answer(exc.status, exc.fields)
             return
-        stream.begin(head, exchange)
-        self._sender.running += 1
         exchange.start()
         if runtime.turns.is_over():
             # The frames behind wait for their turn, and then the bytes behind them.
@@ -294,19 +295,7 @@ class Http2Connection(FrameSink):
 
     def on_settings(self, settings: list[tuple[int, int]]) -> None:
         self._guard.count(SETTINGS_FRAMES, self._runtime.now)
-        sender = self._sender
-        for setting, value in settings:
-            if setting == HEADER_TABLE_SIZE:
-                sender.encoder.set_max_table_bytes(value)
-            elif setting == INITIAL_WINDOW_SIZE:
-                self._streams.receive_initial_window(value)
-                for stream in self._streams.owners():
-                    stream.window_opened()
-            elif setting == MAX_FRAME_SIZE:
-                # Larger frames would keep other streams waiting for longer.
-                sender.max_frame_bytes = MAX_FRAME_SIZE_MIN
-        sender.outbox.put(SETTINGS_ACK)
-        sender.outbox.flush_soon()
+        self._sender.obey(settings)
 
     def on_settings_ack(self) -> None:
         self._guard.count(SETTINGS_FRAMES, self._runtime.now)
@@ -341,7 +330,7 @@ class Http2Connection(FrameSink):
 
     def _break(self, exc: StreamError) -> None:
         """Reset the stream that the client has broken."""
-        self._runtime.log.info("Reset a stream of %s: %s", self._peer, exc)
+        self._runtime.log.info("Reset a stream from %s: %s", self._peer, exc)
         self._guard.count(PROVOKED_RESETS, self._runtime.now)
         state = self._streams.get(exc.stream_id)
         if state is not None:
@@ -352,10 +341,10 @@ class Http2Connection(FrameSink):
 
     def _lose(self, state: Stream) -> None:
         """Tell the app of a stream that is closed."""
-        stream: Http2Stream | None = state.owner
-        if stream is not None:
-            stream.lose()
-            self._leaving.add(stream)
+        owner: Queued | None = state.owner
+        if owner is not None:
+            owner.lose()
+            self._leaving.add(owner)
 
     def _shut(self) -> None:
         """Say which stream was the last one, and close behind it."""
@@ -374,7 +363,7 @@ class Http2Connection(FrameSink):
         if self._is_ending:
             return
         if code != NO_ERROR:
-            self._runtime.log.info("Closing the connection of %s: HTTP/2 error %d: %s", self._peer, code, text)
+            self._runtime.log.info("Closing the connection from %s: HTTP/2 error %d: %s", self._peer, code, text)
         self._sender.outbox.put(encode_goaway(self._streams.last_number, code, text.encode()))
         self._close()
 

@@ -11,6 +11,7 @@ from gasgi.http2.wire import (
     CONTINUATION,
     DATA,
     DEFAULT_WINDOW,
+    ENABLE_CONNECT_PROTOCOL,
     END_HEADERS,
     END_STREAM,
     GOAWAY,
@@ -61,6 +62,7 @@ def encode_own_settings(settings: Settings) -> bytes:
     pairs = [
         (MAX_CONCURRENT_STREAMS, settings.http2_max_streams),
         (MAX_HEADER_LIST_SIZE, settings.http2_max_list_bytes),
+        (ENABLE_CONNECT_PROTOCOL, 1),  # RFC 8441, 3: WebSockets
     ]
     if settings.http2_window_bytes != DEFAULT_WINDOW:
         pairs.append((INITIAL_WINDOW_SIZE, settings.http2_window_bytes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gasgi.http2.stream import Http2Stream
+from gasgi.http2.sender import Queued
 from gasgi.serving.runtime import Runtime
 
 __all__ = ["Leaving"]
@@ -13,27 +13,26 @@ class Leaving:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._streams: set[Http2Stream] = set()
+        self._streams: dict[Queued, float] = {}  # and when the grace period is over
 
-    def add(self, stream: Http2Stream) -> None:
+    def add(self, stream: Queued) -> None:
         """Let the app of a stream that is lost go on for its grace period."""
         exchange = stream.exchange
-        if exchange is None:
-            return
+        if exchange is None or exchange.is_websocket:
+            return  # a WebSocket has been told, and takes its time as on a connection of its own
         seconds = self._runtime.settings.disconnect_grace_s
         if seconds > 0:
-            stream.grace_at = self._runtime.now + seconds
-            self._streams.add(stream)
+            self._streams[stream] = self._runtime.now + seconds
         else:
             exchange.cancel()
 
     def sweep(self, now: float) -> None:
         """Cancel what has had its time; forget what has ended."""
-        for stream in tuple(self._streams):
+        for stream, grace_at in tuple(self._streams.items()):
             exchange = stream.exchange
             if exchange is None:
-                self._streams.discard(stream)
-            elif now >= stream.grace_at:
+                del self._streams[stream]
+            elif now >= grace_at:
                 exchange.cancel()
 
     def cancel(self) -> None:

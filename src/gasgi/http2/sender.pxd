@@ -1,17 +1,26 @@
 cimport cython
 
 from gasgi._hpack cimport HpackEncoder as Encoder
+from gasgi.asgi.app_task cimport AppTask
 from gasgi.asgi.stream cimport HttpStream
-from gasgi.http2.encoder cimport encode_headers, encode_reset, encode_window_update
+from gasgi.http2.encoder cimport encode_data_head, encode_headers, encode_reset, encode_window_update
 from gasgi.http2.floods cimport FloodGuard
 from gasgi.http2.streams cimport Stream, Streams
 from gasgi.serving.flow cimport WriteGate
 from gasgi.serving.outbox cimport Outbox
 from gasgi.serving.runtime cimport Runtime
 
-cdef Py_ssize_t FLUSH_BYTES, TURN_BYTES
+cdef Py_ssize_t FLUSH_BYTES, JOIN_BYTES, TURN_BYTES
 
 cdef class Queued(HttpStream):
+    cdef public AppTask exchange
+    cdef public int looks
+
+    cpdef receive(self, bytes piece, bint ends_stream)
+    cpdef window_opened(self)
+    cpdef lose(self)
+    cpdef sweep(self, double now)
+    cpdef drain(self)
     cpdef Py_ssize_t send_frame(self) except -1
     cpdef bint stays(self) except -1
 
@@ -27,6 +36,7 @@ cdef class Sender:
     cdef public object on_quiet
     cdef public Py_ssize_t max_frame_bytes
     cdef public Py_ssize_t running
+    cdef public Py_ssize_t websockets
     cdef public Py_ssize_t held
     cdef public bint is_watched
     cdef public Py_ssize_t number
@@ -42,6 +52,10 @@ cdef class Sender:
     cpdef tuple date(self)
     cpdef bytes head(self, long long number, int status, fields, bint ends_stream)
     cpdef bytes trailers(self, long long number, fields)
+    cpdef obey(self, list settings)
+    cpdef bint has_room(self, Stream stream, Py_ssize_t size) except -1
+    @cython.locals(outbox=Outbox)
+    cpdef put_data(self, Stream stream, bytes body, Py_ssize_t size, bint ends)
     @cython.locals(increment=Py_ssize_t)
     cpdef give_back(self, Stream stream, Py_ssize_t size)
     cpdef reset(self, Stream stream, long long code)

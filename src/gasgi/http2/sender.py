@@ -9,15 +9,22 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from gasgi._accel import HpackEncoder
+from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.stream import HttpStream
-from gasgi.http2.encoder import encode_headers, encode_reset, encode_window_update
+from gasgi.http2.encoder import (
+    SETTINGS_ACK,
+    encode_data_head,
+    encode_headers,
+    encode_reset,
+    encode_window_update,
+)
 from gasgi.http2.floods import FloodGuard
 from gasgi.http2.streams import Stream, Streams
-from gasgi.http2.wire import MAX_FRAME_SIZE_MIN
+from gasgi.http2.wire import HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE, MAX_FRAME_SIZE_MIN
 from gasgi.serving.flow import WriteGate
 from gasgi.serving.outbox import Outbox
 from gasgi.serving.runtime import Runtime
-from gasgi.serving.sizes import FLUSH_BYTES
+from gasgi.serving.sizes import FLUSH_BYTES, JOIN_BYTES
 
 __all__ = ["Queued", "Sender"]
 
@@ -25,7 +32,30 @@ TURN_BYTES = 256 * 1024  # of DATA in a turn of the loop: then the others have t
 
 
 class Queued(HttpStream):
-    """A stream that can stand in the row."""
+    """What a stream is for: it takes what comes on it, and can stand in the row."""
+
+    def __init__(self) -> None:
+        self.exchange: AppTask | None = None
+        self.looks = 0  # how often quiet_heads has looked at the head that is held
+
+    def receive(self, piece: bytes, ends_stream: bool) -> None:
+        """Take DATA, or the end of the stream."""
+        raise NotImplementedError
+
+    def window_opened(self) -> None:
+        """The client takes more."""
+        raise NotImplementedError
+
+    def lose(self) -> None:
+        """The stream was reset, or its connection is lost; the state has been moved."""
+        raise NotImplementedError
+
+    def sweep(self, now: float) -> None:
+        """Act on the deadlines that lie before ``now`` (loop time, seconds)."""
+        raise NotImplementedError
+
+    def drain(self) -> None:
+        """The worker is stopping."""
 
     def send_frame(self) -> int:
         """Send one DATA frame, as large as windows and frame size allow; return its size."""
@@ -54,6 +84,7 @@ class Sender:
         self.max_frame_bytes = MAX_FRAME_SIZE_MIN
 
         self.running = 0  # tasks of apps that have not ended
+        self.websockets = 0  # the same for WebSockets, which have no grace period when their client leaves
         self.held = 0  # heads of answers that wait for the first piece of their body
         self.is_watched = False  # by quiet_heads, for the streams: each of them would be held there
         self.number = 0
@@ -90,6 +121,38 @@ class Sender:
     def trailers(self, number: int, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
         """Encode trailers, as ``head`` does."""
         return encode_headers(number, self.encoder.encode_trailers(fields), True, self.max_frame_bytes)
+
+    def obey(self, settings: list[tuple[int, int]]) -> None:
+        """Take the client's SETTINGS, and say so."""
+        for setting, value in settings:
+            if setting == HEADER_TABLE_SIZE:
+                self.encoder.set_max_table_bytes(value)
+            elif setting == INITIAL_WINDOW_SIZE:
+                self.streams.receive_initial_window(value)
+                for stream in self.streams.owners():
+                    stream.window_opened()
+            elif setting == MAX_FRAME_SIZE:
+                # Larger frames would keep other streams waiting for longer.
+                self.max_frame_bytes = MAX_FRAME_SIZE_MIN
+        self.outbox.put(SETTINGS_ACK)
+        self.outbox.flush_soon()
+
+    def has_room(self, stream: Stream, size: int) -> bool:
+        """Whether DATA of ``size`` bytes can leave now, in one frame."""
+        return size <= self.max_frame_bytes and self.gate.is_open and size <= self.streams.sendable(stream)
+
+    def put_data(self, stream: Stream, body: bytes, size: int, ends: bool) -> None:
+        """Send one DATA frame, which has room."""
+        outbox = self.outbox
+        if size <= JOIN_BYTES:
+            outbox.put(encode_data_head(stream.number, size, ends) + body)
+        else:
+            outbox.put(encode_data_head(stream.number, size, ends))
+            outbox.put(body)
+        outbox.flush_soon()
+        if size:
+            self.streams.take_send_window(stream, size)
+            self.guard.data_sent(size)
 
     def give_back(self, stream: Stream, size: int) -> None:
         """Let the client send on what the app took."""

@@ -1,8 +1,8 @@
 cimport cython
 
 from gasgi._parser cimport RequestHead as ParsedHead
+from gasgi.asgi.app_task cimport AppTask
 from gasgi.asgi.http cimport HttpExchange
-from gasgi.http2.encoder cimport encode_data_head
 from gasgi.http2.pieces cimport Pieces
 from gasgi.http2.sender cimport Queued, Sender
 from gasgi.http2.streams cimport Stream
@@ -11,14 +11,14 @@ from gasgi.serving.flow cimport WriteGate
 
 cdef int WAITING, SENDING, ENDING, OVER
 cdef int CLOSED, HALF_CLOSED_LOCAL
-cdef Py_ssize_t FLUSH_BYTES, JOIN_BYTES
+cdef Py_ssize_t FLUSH_BYTES
 
 @cython.final
 cdef class Http2Stream(Queued):
     cdef Sender _sender
     cdef public Stream state
     cdef public long long number
-    cdef public HttpExchange exchange
+    cdef public object opening
     cdef public Record record
 
     cdef public bint wants_continue
@@ -28,7 +28,6 @@ cdef class Http2Stream(Queued):
     cdef public int status
     cdef public long long length_left
     cdef public long long sent_bytes
-    cdef public int looks
     cdef list _fields
     cdef bint _has_no_body
     cdef list _trailers
@@ -36,17 +35,16 @@ cdef class Http2Stream(Queued):
     cdef bint _is_in_row
     cdef WriteGate _gate
 
-    cdef public double grace_at
     cdef double _read_at
     cdef double _write_at
 
-    cpdef begin(self, ParsedHead head, HttpExchange exchange)
-    cpdef receive(self, bytes piece, bint ends_stream)
-    cpdef window_opened(self)
-    cpdef lose(self)
+    @cython.locals(exchange=HttpExchange)
+    cpdef HttpExchange begin(self, ParsedHead head, dict scope)
+    cpdef begin_websocket(self, AppTask session, opening)
+    cpdef accept(self, Queued owner, list fields)
+    cdef _feed(self, HttpExchange exchange, bytes piece, bint ends_stream)
     cpdef send_quiet_head(self)
     cpdef answer(self, int status, tuple fields)
-    cpdef sweep(self, double now)
     cpdef reset(self, long long code)
     @cython.locals(seconds=double)
     cdef _expect_body(self)
@@ -58,9 +56,6 @@ cdef class Http2Stream(Queued):
     @cython.locals(ends=bint)
     cdef _put(self, bytes body, Py_ssize_t size, bint more)
     cdef bint _waits(self) except -1
-    @cython.locals(sender=Sender)
-    cdef bint _has_room(self, Py_ssize_t size) except -1
-    @cython.locals(sender=Sender)
     cdef _put_data(self, bytes body, Py_ssize_t size, bint ends)
     cdef _end(self)
     cdef _finish(self)

@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any
 
 from gasgi._accel import RequestHead, check_fields
+from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.awaitables import DONE
 from gasgi.asgi.http import HttpExchange
 from gasgi.errors import ASGIMisuse, ClientDisconnected
 from gasgi.http2.answer_rules import checked_trailers, small_answer, take_length
-from gasgi.http2.encoder import encode_data_head
 from gasgi.http2.file_body import send_file
 from gasgi.http2.pieces import Pieces
 from gasgi.http2.sender import Queued, Sender
@@ -21,7 +21,7 @@ from gasgi.http2.streams import CLOSED, HALF_CLOSED_LOCAL, Stream
 from gasgi.http2_codes import CANCEL, INTERNAL_ERROR, NO_ERROR
 from gasgi.reporting.record import Record
 from gasgi.serving.flow import WriteGate
-from gasgi.serving.sizes import FLUSH_BYTES, JOIN_BYTES
+from gasgi.serving.sizes import FLUSH_BYTES
 from gasgi.tables import CLIENT_LEFT
 
 __all__ = ["Http2Stream"]
@@ -42,7 +42,8 @@ class Http2Stream(Queued):
         self._sender = sender
         self.state = state
         self.number = state.number
-        self.exchange: HttpExchange | None = None
+        self.exchange: AppTask | None = None
+        self.opening: Any = None  # of a WebSocket that the app has not accepted: who takes what comes
         self.record = None if sender.runtime.observer is None else Record(sender.runtime.observer)
 
         # The request
@@ -63,25 +64,49 @@ class Http2Stream(Queued):
         self._gate: WriteGate | None = None  # made when the app has to wait for the window
 
         # Deadlines, in loop time; 0 for none
-        self.grace_at = 0.0  # an app whose client has left is cancelled
         self._read_at = 0.0  # the client has been silent in a body that the app waits for
         self._write_at = 0.0  # the client has taken nothing of an answer that waits for its window
 
-    def begin(self, head: RequestHead, exchange: HttpExchange) -> None:
-        """Take a request that has been admitted."""
+    def begin(self, head: RequestHead, scope: dict[str, Any]) -> HttpExchange:
+        """Take a request that has been admitted; return its conversation."""
+        exchange = HttpExchange()
+        exchange.prepare(self._sender.runtime, self, scope, head)
         self.exchange = exchange
+        self._sender.running += 1
         self.wants_continue = head.expects_continue
         self._is_head_request = head.method == "HEAD"
         if (head.is_chunked or head.content_length > 0) and not self.wants_continue:
             self._expect_body()
+        return exchange
+
+    def begin_websocket(self, session: AppTask, opening: Any) -> None:
+        """Take the handshake of a WebSocket."""
+        self.exchange = session
+        self.opening = opening
+        self._sender.websockets += 1
+
+    def accept(self, owner: Queued, fields: list[tuple[bytes, bytes]]) -> Record | None:
+        """Leave the stream to ``owner`` behind a head that opens it (RFC 8441, 4); return the record of the request."""
+        self._check()
+        sender = self._sender
+        sender.outbox.put(sender.head(self.number, 200, fields, False))
+        sender.outbox.flush_soon()
+        self.phase = OVER
+        self._forget()
+        self.state.owner = owner
+        record, self.record = self.record, None
+        return record
 
     # What the client sends
 
     def receive(self, piece: bytes, ends_stream: bool) -> None:
+        if self.opening is not None:
+            self.opening.receive(piece, ends_stream)
+        elif self.exchange is not None:
+            self._feed(self.exchange, piece, ends_stream)  # type: ignore[arg-type]  # what is no WebSocket
+
+    def _feed(self, exchange: HttpExchange, piece: bytes, ends_stream: bool) -> None:
         """Take a piece of the body."""
-        exchange = self.exchange
-        if exchange is None:
-            return
         if piece:
             self.wants_continue = False
             exchange.feed_body(piece)
@@ -92,12 +117,10 @@ class Http2Stream(Queued):
             self._expect_body()
 
     def window_opened(self) -> None:
-        """The client takes more."""
         if not self._is_in_row and self.stays():
             self._sender.queue(self)
 
     def lose(self) -> None:
-        """The stream was reset, or its connection is lost; the state has been moved."""
         if self.phase == OVER:
             return
         status = self.status if self.phase != WAITING else CLIENT_LEFT
@@ -119,6 +142,8 @@ class Http2Stream(Queued):
         if status < 200:
             raise ASGIMisuse(f"http.response.start takes a final status, not {status}")
         sender = self._sender
+        if self.opening is not None and status < 300:
+            raise ASGIMisuse(f"status {status} would accept the WebSocket (RFC 8441, 4): send websocket.accept")
         fields, self.length_left = check_fields(status, headers, sender.server(), sender.date())
         if self._fields is None:
             sender.hold_head()
@@ -186,8 +211,11 @@ class Http2Stream(Queued):
             self.reset(CANCEL)
 
     def exchange_ended(self) -> None:
-        self.exchange = None
-        self._sender.app_over()
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None and exchange.is_websocket:
+            self._sender.websockets -= 1
+        else:
+            self._sender.app_over()
 
     # For quiet_heads
 
@@ -205,10 +233,11 @@ class Http2Stream(Queued):
         self.send_body(body, False)
 
     def sweep(self, now: float) -> None:
-        """Act on the deadlines of a client that says or takes nothing."""
         if self._read_at and now >= self._read_at:
             self._read_at = 0.0
-            self._sender.runtime.log.info("The body of stream %d stalled for gasgi_body_timeout_s", self.number)
+            self._sender.runtime.log.info(
+                "Request body of stream %d stalled for longer than gasgi_body_timeout_s", self.number
+            )
             if self.phase == WAITING:
                 exchange = self.exchange
                 self.answer(408, ())
@@ -218,7 +247,9 @@ class Http2Stream(Queued):
                 self.reset(CANCEL)
         elif self._write_at and now >= self._write_at:
             self._write_at = 0.0
-            self._sender.runtime.log.info("Stream %d was not read for gasgi_write_timeout_s", self.number)
+            self._sender.runtime.log.info(
+                "Client did not read stream %d for longer than gasgi_write_timeout_s", self.number
+            )
             self.reset(CANCEL)
 
     def reset(self, code: int) -> None:
@@ -236,7 +267,7 @@ class Http2Stream(Queued):
 
     def _check(self) -> None:
         if self.phase == OVER:
-            raise ClientDisconnected("the client left before the answer was sent")
+            raise ClientDisconnected("the client disconnected before the response was sent")
 
     def _begin(self, body: bytes, size: int, more: bool) -> None:
         """Send the head, and with it the first piece where it has room."""
@@ -262,7 +293,7 @@ class Http2Stream(Queued):
 
     def _put(self, body: bytes, size: int, more: bool) -> None:
         """Send a piece, or let it wait for the windows and for the other streams."""
-        if not self._waits() and (not size or self._has_room(size)):
+        if not self._waits() and (not size or self._sender.has_room(self.state, size)):
             ends = not more and self._trailers is None
             if size or ends:
                 self._put_data(body, size, ends)
@@ -282,24 +313,9 @@ class Http2Stream(Queued):
     def _waits(self) -> bool:
         return self._waiting is not None and self._waiting.size > 0
 
-    def _has_room(self, size: int) -> bool:
-        """Whether DATA of ``size`` bytes can leave now, in one frame."""
-        sender = self._sender
-        return size <= sender.max_frame_bytes and sender.gate.is_open and size <= sender.streams.sendable(self.state)
-
     def _put_data(self, body: bytes, size: int, ends: bool) -> None:
-        sender = self._sender
-        outbox = sender.outbox
-        if size <= JOIN_BYTES:
-            outbox.put(encode_data_head(self.number, size, ends) + body)
-        else:
-            outbox.put(encode_data_head(self.number, size, ends))
-            outbox.put(body)
-        outbox.flush_soon()
-        if size:
-            self.sent_bytes += size
-            sender.streams.take_send_window(self.state, size)
-            sender.guard.data_sent(size)
+        self._sender.put_data(self.state, body, size, ends)
+        self.sent_bytes += size
         if ends:
             self._finish()
 
@@ -389,7 +405,7 @@ class Http2Stream(Queued):
 
     def _forget(self) -> None:
         """Let go of everything, so that nothing waits for the collector."""
-        self.state.owner = None
+        self.state.owner = self.opening = None
         self._waiting = None
         self._read_at = self._write_at = 0.0
 

@@ -200,7 +200,7 @@ class Acceptor:
             advice = "; raise the limit of open files (ulimit -n) or lower --worker-connections"
         else:
             advice = ""
-        self._runtime.log.warning("Accepting pauses, a second at a time: %s%s", exc.strerror or exc, advice)
+        self._runtime.log.warning("Cannot accept connections, retrying every second: %s%s", exc.strerror or exc, advice)
 
 
 def _does_anyone_wait(listeners: list[socket.socket]) -> bool:

@@ -168,9 +168,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             if not self.alive:
                 raise  # told to stop meanwhile
             if self.reloader is not None:
-                log_exception(
-                    self.log, exc, "The application does not load; it is loaded again once a file of it has changed"
-                )
+                log_exception(self.log, exc, "Cannot load the application; retrying when one of its files changes")
                 self._load_failure = LoadFailure(exc, self.cfg.reload_extra_files)
                 self.asgi = failed_app(format_exception(exc))
             elif report_load_failure(exc, self.log):
@@ -196,7 +194,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         log_exception(
             self.log,
             exc,
-            "A task or callback of the application ended itself by %s: the worker stops",
+            "Application raised %s in a task or callback; stopping the worker",
             describe_exit(exc),
         )
         if not self._has_served:
@@ -245,7 +243,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         try:
             await self._stop.wait()
         except asyncio.CancelledError:
-            self.log.error("The app cancelled the task of the worker, one of asyncio.all_tasks(): the worker stops")
+            self.log.error(
+                "Application cancelled the worker's own task (one of asyncio.all_tasks()); stopping the worker"
+            )
             self._on_term()
 
     def _make_runtime(self) -> Runtime:
@@ -300,7 +300,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         except LifespanFailed as exc:
             if self.reloader is None:
                 raise
-            self.log.error("ASGI lifespan startup failed: %s; it begins anew once a file has changed", exc)
+            self.log.error("ASGI lifespan startup failed: %s; retrying when a file changes", exc)
             self._load_failure = LoadFailure(exc, self.cfg.reload_extra_files)
             runtime.app = failed_app(f"ASGI lifespan startup failed: {exc}\n")
             return None
