@@ -320,7 +320,9 @@ def test_refuses_an_acknowledgement_with_settings():
 @pytest.mark.parametrize("frame_type", [SETTINGS, PING, GOAWAY])
 def test_refuses_frames_of_the_connection_on_a_stream(frame_type):
     breaks(
-        frame(frame_type, 0, 1, bytes(24)[: 8 if frame_type != SETTINGS else 6]), PROTOCOL_ERROR, "stream identifier other than 0"
+        frame(frame_type, 0, 1, bytes(24)[: 8 if frame_type != SETTINGS else 6]),
+        PROTOCOL_ERROR,
+        "stream identifier other than 0",
     )
 
 
