@@ -1,14 +1,9 @@
 """Drive connections in this process, without sockets or a load: what callgrind counts for regress.py.
 
-<<<<<<< HEAD
 ``python benchmarks/inprocess.py hello=1000 ws=200`` feeds that many requests or messages to a connection on the fake
 transport of the tests and waits for each answer. Run with the same arguments, environment and build it executes
-the same instructions.
-=======
-``python benchmarks/inprocess.py hello=1000 ws=200`` feeds that many requests or messages to an HttpConnection on the
-fake transport of the tests and waits for each answer. Run with the same arguments, environment and build it executes
-the same instructions. Words without a number switch something on: ``sharing``, ``metrics``, ``slow``.
->>>>>>> aef9f9cee08708dc791592af548d7fbc421cf9e2
+the same instructions. Words without a number
+switch something on: ``sharing``, ``metrics``, ``slow``.
 """
 
 from __future__ import annotations
@@ -75,7 +70,6 @@ REQUESTS = {
 MESSAGE = bytes(range(256)) * 4
 
 
-<<<<<<< HEAD
 class Http2Request:
     """One request over and over, each on the next stream: the fields as new ones, then as the client has indexed them.
 
@@ -111,8 +105,6 @@ HTTP2_REQUESTS = {
 }
 
 
-async def drive(plan: dict[str, int]) -> None:
-=======
 def switch_on(runtime: Runtime, names: list[str]) -> None:
     """Switch on what a worker would have of the scoreboard."""
     if not names:
@@ -134,7 +126,6 @@ def switch_on(runtime: Runtime, names: list[str]) -> None:
 
 
 async def drive(plan: dict[str, int], switched_on: list[str]) -> None:
->>>>>>> aef9f9cee08708dc791592af548d7fbc421cf9e2
     """Feed what ``plan`` says: name to number of requests."""
     runtime = Runtime(asyncio.get_running_loop(), apps.app, Settings(), RecordingLog())
     switch_on(runtime, switched_on)
@@ -184,13 +175,9 @@ async def ask(transport: FakeTransport, data: bytes, is_whole: Callable[[bytearr
 
 def main() -> None:
     """Read the plan from the command line and drive it."""
-<<<<<<< HEAD
     import uvloop
 
-    plan = {name: int(count) for name, _, count in (word.partition("=") for word in sys.argv[1:])}
-=======
     plan = {name: int(count) for name, _, count in (word.partition("=") for word in sys.argv[1:]) if count}
->>>>>>> aef9f9cee08708dc791592af548d7fbc421cf9e2
     # uvloop, as in production: a turn of asyncio's own loop costs as many instructions as a request.
     loop = uvloop.new_event_loop()
     loop.run_until_complete(drive(plan, [word for word in sys.argv[1:] if "=" not in word]))

@@ -19,6 +19,7 @@ PROGRAMS = {
     "haproxy": ("haproxy", ("haproxy",)),
     "apache2": ("apache2-bin", ("apache2", "httpd")),  # without the daemon that would take port 80
     "wrk": ("wrk", ("wrk",)),
+    "systemd-analyze": ("systemd", ("systemd-analyze",)),
     "chromium": ("chromium", ("chromium", "google-chrome", "chromium-browser")),
     "prometheus": ("prometheus", ("prometheus",)),
 }
