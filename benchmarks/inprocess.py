@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import apps
 
@@ -105,7 +105,7 @@ HTTP2_REQUESTS = {
 }
 
 
-def switch_on(runtime: Runtime, names: list[str]) -> None:
+def switch_on(runtime: Runtime, names: Collection[str]) -> None:
     """Switch on what a worker would have of the scoreboard."""
     if not names:
         return
@@ -125,7 +125,7 @@ def switch_on(runtime: Runtime, names: list[str]) -> None:
         runtime.slow = SlowRequests(10.0, RecordingLog())
 
 
-async def drive(plan: dict[str, int], switched_on: list[str]) -> None:
+async def drive(plan: dict[str, int], switched_on: Collection[str] = ()) -> None:
     """Feed what ``plan`` says: name to number of requests."""
     runtime = Runtime(asyncio.get_running_loop(), apps.app, Settings(), RecordingLog())
     switch_on(runtime, switched_on)
