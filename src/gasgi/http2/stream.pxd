@@ -1,6 +1,7 @@
 cimport cython
 
 from gasgi._parser cimport RequestHead as ParsedHead
+from gasgi.answer_length cimport take_length
 from gasgi.asgi.http cimport HttpExchange
 from gasgi.http2.encoder cimport encode_data_head
 from gasgi.http2.pieces cimport Pieces

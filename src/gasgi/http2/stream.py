@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any
 
 from gasgi._accel import RequestHead, check_fields
+from gasgi.answer_length import take_length
 from gasgi.asgi.awaitables import DONE
 from gasgi.asgi.http import HttpExchange
 from gasgi.errors import ASGIMisuse, ClientDisconnected
-from gasgi.http2.answer_rules import checked_trailers, small_answer, take_length
+from gasgi.http2.answer_rules import checked_trailers, small_answer
 from gasgi.http2.encoder import encode_data_head
 from gasgi.http2.file_body import send_file
 from gasgi.http2.pieces import Pieces
