@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 
 from gasgi._accel import HpackDecoder
-from gasgi.asgi.admission import admit
-from gasgi.asgi.app_task import AppTask
 from gasgi.errors import Http2Error, RequestError, StreamError
 from gasgi.http2.encoder import (
     encode_goaway,
@@ -31,14 +29,12 @@ from gasgi.http2.floods import (
     FloodGuard,
 )
 from gasgi.http2.frames import FrameReader
-from gasgi.http2.heads import HeadReader, check_trailers
+from gasgi.http2.heads import check_trailers
 from gasgi.http2.leaving import Leaving
-from gasgi.http2.priorities import Priorities
+from gasgi.http2.requests import Requests
 from gasgi.http2.sender import Queued, Sender
 from gasgi.http2.sink import FrameSink
-from gasgi.http2.stream import Http2Stream
 from gasgi.http2.streams import Stream, Streams
-from gasgi.http2.tunnel import open_session
 from gasgi.http2.wire import DEFAULT_WINDOW, MAX_STREAM_ID
 from gasgi.http2_codes import NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, SETTINGS_TIMEOUT
 from gasgi.proxy.protocol import ProxyInfo
@@ -68,7 +64,7 @@ class Http2Connection(FrameSink):
         self._proxied = proxied
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # from connection_made on
         self._peer: Peer = None  # type: ignore[assignment]  # from connection_made on
-        self._priorities: Priorities = None  # type: ignore[assignment]  # from connection_made on
+        self._requests: Requests = None  # type: ignore[assignment]  # from connection_made on
         self._gate = WriteGate(runtime.loop)
         settings = runtime.settings
         self._max_running = 2 * settings.http2_max_streams
@@ -82,7 +78,6 @@ class Http2Connection(FrameSink):
         self._decoder = HpackDecoder(
             max_list_bytes=settings.http2_max_list_bytes, max_fields=runtime.head_limits.fields + PSEUDO_FIELDS
         )
-        self._heads = HeadReader(runtime.head_limits, True)
         self._deadlines = Deadlines(runtime)
         self._leaving = Leaving(runtime)
 
@@ -99,8 +94,7 @@ class Http2Connection(FrameSink):
         self._transport = transport
         self._sender.outbox.transport = self._deadlines.transport = transport
         self._peer = Peer(runtime, transport, self._proxied)
-        # A proxy carries the requests of many: the words of one must not hold the others up (RFC 9218, 13.1).
-        self._priorities = Priorities(self._sender, not self._peer.is_trusted)
+        self._requests = Requests(runtime, self._peer, self._sender)
         transport.set_write_buffer_limits(high=runtime.settings.write_buffer_bytes)
         runtime.connections.add(self)
         self._sender.last_active = runtime.now
@@ -240,37 +234,15 @@ class Http2Connection(FrameSink):
         self, state: Stream, fields: list[tuple[bytes, bytes]], ends_stream: bool, refusal: RequestError | None
     ) -> None:
         """Hand a request to the app."""
-        runtime = self._runtime
-        stream = Http2Stream(self._sender, state)
-        state.owner = stream
-        try:
-            if refusal is not None:
-                raise refusal
-            head = self._heads.read(state.number, fields, self._decoder.flaw, ends_stream)
-            if head.content_length >= 0:
-                self._streams.expect_length(state, head.content_length)
-            stream.begin_timing(head, self._held_at)
-            scope = admit(runtime, self._peer, stream.record, head)
-            exchange: AppTask
-            if head.upgrade == b"websocket":
-                exchange = open_session(self._sender, stream, head, scope)
-            else:
-                exchange = stream.begin(head, scope)
-        except RequestError as exc:
-            runtime.log.info("Rejected a request from %s: %s", self._peer, exc)
-            if runtime.meter is not None:
-                runtime.meter.count_refused(exc.status)
-            if stream.record is not None and not stream.record.has_begun():
-                stream.record.begin(None, self._peer.client, self._peer.server, self._peer.scheme, self._peer.proxied)
-            stream.answer(exc.status, exc.fields)
+        exchange = self._requests.begin(state, fields, self._decoder.flaw, ends_stream, refusal, self._held_at)
+        if exchange is None:
             return
-        if self._sender.has_ranks or self._heads.priority is not None:
-            self._priorities.begin(stream, self._heads.priority)
         exchange.start()
-        if runtime.turns.is_over():
+        turns = self._runtime.turns
+        if turns.is_over():
             # The frames behind wait for their turn, and then the bytes behind them.
             self._reader.pause()
-            runtime.turns.wait(self)
+            turns.wait(self)
 
     def on_data(self, stream_id: int, piece: bytes, window_bytes: int, ends_stream: bool) -> None:
         if not piece and not ends_stream:
@@ -329,7 +301,7 @@ class Http2Connection(FrameSink):
 
     def on_priority_update(self, stream_id: int, value: bytes) -> None:
         self._guard.count(PRIORITIES, self._runtime.now)
-        self._priorities.update(stream_id, value)
+        self._requests.priorities.update(stream_id, value)
 
     def on_unknown(self, frame_type: int) -> None:
         self._guard.count(UNKNOWN_FRAMES, self._runtime.now)
