@@ -35,6 +35,7 @@ class StreamChannel(Queued):
         self.state = state
         self.number = state.number
         self.rank = 0
+        self.is_endless = True
         self.exchange = exchange
         self.looks = 0
         self.protocol: Any = None

@@ -18,6 +18,7 @@ cdef class Queued(HttpStream):
     cdef public Stream state
     cdef public long long number
     cdef public int rank
+    cdef public bint is_endless
     cdef public AppTask exchange
     cdef public Pieces waiting
     cdef public bint is_in_row

@@ -33,13 +33,14 @@ TURN_BYTES = 256 * 1024  # of DATA in a turn of the loop: then the others have t
 class Queued(HttpStream):
     """What a stream is for: it takes what comes on it, and can stand in the row.
 
-    ``number`` is that of the stream; ``rank``: priorities, 0 by default; ``waiting``: DATA for the windows of the
-    client; ``looks``: how often quiet_heads has looked at the head that is held.
+    ``rank``: priorities, 0 by default; ``is_endless``: no other could wait for its end; ``waiting``: DATA for the
+    windows of the client; ``looks``: how often quiet_heads has looked at the head that is held.
     """
 
     state: Stream
     number: int
     rank: int
+    is_endless: bool
     exchange: AppTask | None
     waiting: Pieces | None
     is_in_row: bool

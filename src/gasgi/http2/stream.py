@@ -43,6 +43,7 @@ class Http2Stream(Queued):
         self.state = state
         self.number = state.number
         self.rank = 0
+        self.is_endless = False
         self.exchange: AppTask | None = None
         self.opening: Any = None  # of a WebSocket that the app has not accepted: who takes what comes
         runtime = sender.runtime
@@ -86,7 +87,7 @@ class Http2Stream(Queued):
 
     def begin_timing(self, head: RequestHead, held_at: float) -> None:
         """Take the time of a request that has waited for its turn since ``held_at``, where it did."""
-        if self.timing is not None and head.upgrade != b"websocket":
+        if self.timing is not None:
             self.head = head
             self.timing.held_at = held_at
             self.timing.begin()
