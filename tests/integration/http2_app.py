@@ -25,6 +25,12 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "http.response.body", "body": b"%d\n" % i, "more_body": True})
             await asyncio.sleep(0.1)
         await send({"type": "http.response.body"})
+    elif scope["path"] == "/endless":
+        await send(start)
+        print("an endless answer begins", flush=True)
+        while True:
+            await send({"type": "http.response.body", "body": b"and on", "more_body": True})
+            await asyncio.sleep(0.1)
     else:
         said = f"{scope['http_version']} {scope['scheme']} {scope['client'] and scope['client'][0]} {scope['path']}"
         await send(start)

@@ -164,6 +164,7 @@ class Http2Connection(FrameSink):
         if deadlines.is_read_over(now):
             self._end(PROTOCOL_ERROR if self._reader.has_begun() else NO_ERROR, "the client sent nothing for too long")
         elif deadlines.is_write_over(now):
+            self._gate.lost()  # nothing of this sweep is written any more
             self._transport.abort()
         elif 0 < self._settings_at <= now:
             self._end(SETTINGS_TIMEOUT, "SETTINGS were not acknowledged")  # RFC 9113, 6.5.3
@@ -292,9 +293,8 @@ class Http2Connection(FrameSink):
         self._guard.count(PINGS, self._runtime.now)
 
     def on_goaway(self, last_stream_id: int, code: int) -> None:
-        # The client opens no more: its streams end, and then the connection.
         self._guard.count(SETTINGS_FRAMES, self._runtime.now)
-        self._close_when_empty()
+        self._close_when_empty()  # the client opens no more: its streams end, and then the connection
 
     def on_priority(self, stream_id: int) -> None:
         self._guard.count(PRIORITIES, self._runtime.now)
