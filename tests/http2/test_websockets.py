@@ -456,6 +456,24 @@ def test_the_app_closes():
         assert one.answer.reset_code is None
 
 
+def test_what_waits_for_the_window_leaves_before_the_end():
+    with Http2Rig(takes=False) as rig:
+        one, other = StreamWebSocket(rig), StreamWebSocket(rig)
+        rig.client.increment_flow_control_window(200_000)
+        for each in (one, other):
+            each.binary(bytes(70_000))
+            each.send(client_frame(FIN | CLOSE, close_payload(1000)), ends=each is one)
+            assert not each.answer.is_whole
+            rig.client.increment_flow_control_window(10_000, each.number)
+            assert each.frames() == [Frame(BINARY, bytes(70_000)), close_frame(1000)]
+            assert each.answer.is_whole
+        other.send(HELLO)
+        assert other.answer.reset_code is None
+        other.send(b"", ends=True)
+        rig.pass_time(10)
+        assert other.answer.reset_code is None
+
+
 def test_a_client_that_does_not_end_its_side_is_reset_without_an_error_in_the_end():
     with Http2Rig() as rig:
         one = StreamWebSocket(rig)

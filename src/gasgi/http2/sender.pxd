@@ -61,6 +61,7 @@ cdef class Sender:
     cpdef reset(self, Stream stream, long long code)
     cpdef stream_over(self)
     cpdef app_over(self)
+    cpdef double due_in(self, double seconds) except? -1
     cpdef hold_head(self)
     cpdef bint holds_head(self) except -1
     cpdef send_held_head(self)

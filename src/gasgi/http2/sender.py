@@ -179,6 +179,10 @@ class Sender:
         if self.on_quiet is not None and not self.running:
             self.on_quiet()
 
+    def due_in(self, seconds: float) -> float:
+        """Return the loop time of a deadline; 0 for none."""
+        return self.runtime.now + seconds if seconds > 0 else 0.0
+
     # For quiet_heads
 
     def hold_head(self) -> None:

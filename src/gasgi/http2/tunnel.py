@@ -44,7 +44,9 @@ class _Connect(WebSocketOpening):
             # RFC 9110, 9.3.6: not in what accepts a CONNECT.
             fields = [field for field in fields if field[0] != b"content-length"]
         channel = StreamChannel(sender, stream.state, session)
-        record = stream.accept(channel, fields)
+        record = stream.hand_over(channel)
+        sender.outbox.put(sender.head(stream.number, 200, fields, False))
+        sender.outbox.flush_soon()
         connection = WebSocketConnection(sender.runtime, channel, session, self._handshake.deflate, record)  # type: ignore[arg-type]  # a transport by its methods alone
         channel.protocol = connection
         early, self._early = bytes(self._early), bytearray()
@@ -61,5 +63,7 @@ def open_session(sender: Sender, stream: Http2Stream, head: RequestHead, scope: 
     scope["subprotocols"] = list(handshake.subprotocols)
     opening = _Connect(sender, stream, handshake)
     session = WebSocketSession(runtime, stream, opening, scope, head)
-    stream.begin_websocket(session, opening)
+    stream.exchange = session
+    stream.opening = opening
+    sender.websockets += 1
     return session
