@@ -71,7 +71,7 @@ test-pure: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example ## pure only
 	GASGI_EXTENSIONS=off $(PY) -m pytest $(PYTEST_ARGS)
 
 .PHONY: test-programs find-programs find-nginx
-test-programs: find-programs compile $(VENV)/.group-test $(VENV)/.example ## the rest of it: what runs nginx, haproxy, apache2, wrk and a browser, or needs IPv6
+test-programs: find-programs compile $(VENV)/.group-test $(VENV)/.example ## the rest of it: what runs nginx, haproxy, apache2, wrk, curl, nghttp and a browser, or needs IPv6
 	GASGI_EXTENSIONS=require $(PY) -m pytest -m "needs_program or needs_ipv6" $(PYTEST_ARGS)
 	GASGI_EXTENSIONS=off $(PY) -m pytest -m "needs_program or needs_ipv6" $(PYTEST_ARGS)
 

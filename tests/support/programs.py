@@ -19,6 +19,8 @@ PROGRAMS = {
     "haproxy": ("haproxy", ("haproxy",)),
     "apache2": ("apache2-bin", ("apache2", "httpd")),  # without the daemon that would take port 80
     "wrk": ("wrk", ("wrk",)),
+    "curl": ("curl", ("curl",)),
+    "nghttp": ("nghttp2-client", ("nghttp",)),
     "chromium": ("chromium", ("chromium", "google-chrome", "chromium-browser")),
 }
 # Where daemons are, which the PATH of an ordinary user leaves out.

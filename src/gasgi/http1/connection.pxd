@@ -38,6 +38,7 @@ cdef class HttpConnection(ResponseOwner):
     cdef double _last_active
     cdef Py_ssize_t _unfinished
     cdef bint _must_linger
+    cdef public object switch
 
     cdef AppTask _exchange
     cdef Departure _departure

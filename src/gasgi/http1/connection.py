@@ -8,6 +8,7 @@ taken too long.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from gasgi._accel import RequestHead
@@ -62,6 +63,8 @@ class HttpConnection(ResponseOwner):
         self._last_active = 0.0
         self._unfinished = 0  # tasks of this connection that have not ended
         self._must_linger = False
+        # Takes the request of a client that may go on with another protocol, and is given what lets the transport go.
+        self.switch: Callable[[RequestHead, Callable[[], bytes]], bool] | None = None
 
         # Per request
         self._exchange: AppTask | None = None
@@ -246,6 +249,10 @@ class HttpConnection(ResponseOwner):
 
     def _begin(self, head: RequestHead) -> None:
         """Hand a request to the app; the bytes behind its head are in the inbox."""
+        if self.switch is not None and head.upgrade == b"h2c" and not self._inbox.is_eof:
+            self._outbox.flush()
+            if self.switch(head, self._hand_over):
+                return
         runtime = self._runtime
         response = self._response
         deadlines = self._deadlines
@@ -291,7 +298,7 @@ class HttpConnection(ResponseOwner):
         session.start()
 
     def _hand_over(self) -> bytes:
-        """A WebSocket takes the transport."""
+        """A WebSocket, or HTTP/2, takes the transport."""
         self._phase = CLOSED
         self._exchange = None
         self._response.release()

@@ -42,9 +42,9 @@ cdef class Http2Connection(FrameSink):
 
     cpdef sweep(self, double now)
     cpdef take_turn(self)
-    cdef bint _is_idle(self) except -1
-    @cython.locals(stream=Http2Stream, head=ParsedHead, exchange=AppTask)
-    cdef _begin(self, Stream state, list fields, bint ends_stream, refusal)
+    cdef _read(self, bytes data)
+    @cython.locals(stream=Http2Stream, exchange=AppTask)
+    cdef _begin(self, Stream state, ParsedHead head, list fields, bint ends_stream, refusal)
     cdef _break(self, exc)
     @cython.locals(owner=Queued)
     cdef _lose(self, Stream state)

@@ -38,6 +38,7 @@ cdef class Sender:
     cdef public Py_ssize_t running
     cdef public Py_ssize_t websockets
     cdef public Py_ssize_t held
+    cdef public Py_ssize_t withheld
     cdef public bint is_watched
     cdef public Py_ssize_t number
     cdef public double last_active
@@ -53,6 +54,7 @@ cdef class Sender:
     cpdef bytes head(self, long long number, int status, fields, bint ends_stream)
     cpdef bytes trailers(self, long long number, fields)
     cpdef obey(self, list settings)
+    cpdef withhold(self)
     cpdef bint has_room(self, Stream stream, Py_ssize_t size) except -1
     @cython.locals(outbox=Outbox)
     cpdef put_data(self, Stream stream, bytes body, Py_ssize_t size, bint ends)

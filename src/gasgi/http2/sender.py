@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterable
 from gasgi._accel import HpackEncoder
 from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.stream import HttpStream
-from gasgi.http2.encoder import (
-    SETTINGS_ACK,
-    encode_data_head,
-    encode_headers,
-    encode_reset,
-    encode_window_update,
-)
+from gasgi.http2.encoder import encode_data_head, encode_headers, encode_reset, encode_window_update
 from gasgi.http2.floods import FloodGuard
 from gasgi.http2.streams import Stream, Streams
-from gasgi.http2.wire import HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE, MAX_FRAME_SIZE_MIN
+from gasgi.http2.wire import (
+    DEFAULT_WINDOW,
+    HEADER_TABLE_SIZE,
+    INITIAL_WINDOW_SIZE,
+    MAX_FRAME_SIZE,
+    MAX_FRAME_SIZE_MIN,
+)
 from gasgi.serving.flow import WriteGate
 from gasgi.serving.outbox import Outbox
 from gasgi.serving.runtime import Runtime
@@ -86,6 +86,7 @@ class Sender:
         self.running = 0  # tasks of apps that have not ended
         self.websockets = 0  # the same for WebSockets, which have no grace period when their client leaves
         self.held = 0  # heads of answers that wait for the first piece of their body
+        self.withheld = 0  # of the client's window
         self.is_watched = False  # by quiet_heads, for the streams: each of them would be held there
         self.number = 0
         self.last_active = 0.0  # when the latest stream ended
@@ -123,7 +124,7 @@ class Sender:
         return encode_headers(number, self.encoder.encode_trailers(fields), True, self.max_frame_bytes)
 
     def obey(self, settings: list[tuple[int, int]]) -> None:
-        """Take the client's SETTINGS, and say so."""
+        """Take the client's SETTINGS."""
         for setting, value in settings:
             if setting == HEADER_TABLE_SIZE:
                 self.encoder.set_max_table_bytes(value)
@@ -134,8 +135,18 @@ class Sender:
             elif setting == MAX_FRAME_SIZE:
                 # Larger frames would keep other streams waiting for longer.
                 self.max_frame_bytes = MAX_FRAME_SIZE_MIN
-        self.outbox.put(SETTINGS_ACK)
-        self.outbox.flush_soon()
+        if self.withheld:
+            self.streams.send_window += self.withheld
+            self.withheld = 0
+            self.pump()
+
+    def withhold(self) -> None:
+        """Send one frame of DATA at most until the client's SETTINGS have come.
+
+        Behind a 101 curl (7.88) takes no more than 32 KiB before it has read that.
+        """
+        self.withheld = DEFAULT_WINDOW - MAX_FRAME_SIZE_MIN
+        self.streams.send_window -= self.withheld
 
     def has_room(self, stream: Stream, size: int) -> bool:
         """Whether DATA of ``size`` bytes can leave now, in one frame."""
