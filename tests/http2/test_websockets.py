@@ -494,6 +494,19 @@ def test_a_client_that_does_not_answer_a_close_is_reset():
         assert one.answer.reset_code == CANCEL
 
 
+def test_a_close_that_waits_for_a_shut_window_has_its_time_too():
+    settings = Settings(websocket_close_timeout_s=5, keep_alive_s=60)
+    with Http2Rig(takes=False, settings=settings) as rig:
+        one = StreamWebSocket(rig)
+        one.binary(bytes(60_000))
+        one.text("x" * 10_000)
+        one.send(client_frame(FIN | CLOSE, close_payload(1000)), ends=True)
+        rig.pass_time(4)
+        assert one.answer.reset_code is None
+        rig.pass_time(3)
+        assert one.answer.reset_code == CANCEL
+
+
 def test_end_stream_without_a_close_frame_is_1006():
     with Http2Rig() as rig:
         one = StreamWebSocket(rig)
