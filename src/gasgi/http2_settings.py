@@ -23,7 +23,7 @@ def prepare_value(name: str, value: object) -> object:
 def _read_protocols(value: object) -> object:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
-        raise ValueError("must be text, such as h2,h1")
+        raise ValueError("must be a string, such as h2,h1")
     named = tuple([part.strip().lower() for part in parts if part.strip()])
     for part in named:
         if part not in PROTOCOLS:

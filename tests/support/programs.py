@@ -22,6 +22,7 @@ PROGRAMS = {
     "curl": ("curl", ("curl",)),
     "nghttp": ("nghttp2-client", ("nghttp",)),
     "chromium": ("chromium", ("chromium", "google-chrome", "chromium-browser")),
+    "prometheus": ("prometheus", ("prometheus",)),
 }
 # Where daemons are, which the PATH of an ordinary user leaves out.
 _MORE_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/homebrew/bin")

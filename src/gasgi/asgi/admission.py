@@ -54,7 +54,7 @@ def report_refusal(
     runtime: Runtime, peer: Peer, record: Record | None, head: RequestHead | None, exc: RequestError
 ) -> None:
     """Tell log, metrics and observer of a request that is not served; without a head when it was not whole."""
-    runtime.log.info("Refused a request from %s: %s", peer, exc)
+    runtime.log.info("Rejected a request from %s: %s", peer, exc)
     if runtime.meter is not None:
         runtime.meter.count_refused(exc.status)
     if record is not None and not record.has_begun():

@@ -40,6 +40,10 @@ class ResponseOwner:
     def exchange_ended(self) -> None:
         """The app's task is over."""
 
+    def hand_over(self) -> bytes:
+        """A WebSocket takes the transport: leave it alone from now on, and return what is held unparsed."""
+        return b""
+
 
 NOBODY = ResponseOwner()
 
@@ -207,6 +211,10 @@ class Response(HttpStream):
 
     def exchange_ended(self) -> None:
         self._owner.exchange_ended()
+
+    def hand_over(self) -> bytes:
+        """A WebSocket takes the transport instead; return what its client has sent behind the request."""
+        return self._owner.hand_over()
 
     # What the server answers itself
 

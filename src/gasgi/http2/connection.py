@@ -167,7 +167,7 @@ class Http2Connection(FrameSink):
         for stream in self._streams.owners():
             stream.sweep(now)
         if deadlines.is_read_over(now):
-            self._end(PROTOCOL_ERROR if self._reader.has_begun() else NO_ERROR, "the client was silent for too long")
+            self._end(PROTOCOL_ERROR if self._reader.has_begun() else NO_ERROR, "the client sent nothing for too long")
         elif deadlines.is_write_over(now):
             self._transport.abort()
         elif self._shut_at and now >= self._shut_at:
@@ -224,7 +224,9 @@ class Http2Connection(FrameSink):
                 state.owner.receive(b"", True)
             elif self._sender.running + self._sender.websockets >= self._max_running:
                 # A reset makes room among the streams at once; the app of the stream may still run.
-                raise StreamError(stream_id, REFUSED_STREAM, "too many requests whose clients have left")
+                raise StreamError(
+                    stream_id, REFUSED_STREAM, "too many requests still running after their clients reset them"
+                )
             else:
                 self._begin(state, None, fields, ends_stream, refusal)
         except StreamError as exc:
@@ -341,7 +343,7 @@ class Http2Connection(FrameSink):
 
     def _break(self, exc: StreamError) -> None:
         """Reset the stream that the client has broken."""
-        self._runtime.log.info("Reset a stream of %s: %s", self._peer, exc)
+        self._runtime.log.info("Reset a stream from %s: %s", self._peer, exc)
         self._guard.count(PROVOKED_RESETS, self._runtime.now)
         state = self._streams.get(exc.stream_id)
         if state is not None:
@@ -374,7 +376,7 @@ class Http2Connection(FrameSink):
         if self._is_ending:
             return
         if code != NO_ERROR:
-            self._runtime.log.info("Closing the connection of %s: HTTP/2 error %d: %s", self._peer, code, text)
+            self._runtime.log.info("Closing the connection from %s: HTTP/2 error %d: %s", self._peer, code, text)
         self._sender.outbox.put(encode_goaway(self._streams.last_number, code, text.encode()))
         self._close()
 

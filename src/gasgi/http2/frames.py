@@ -197,14 +197,14 @@ class FrameReader:
         if self._block_stream:
             # RFC 9113, 4.3: nothing comes between the frames of a header block.
             if frame_type != CONTINUATION or stream_id != self._block_stream:
-                raise Http2Error(PROTOCOL_ERROR, "header block interrupted")
+                raise Http2Error(PROTOCOL_ERROR, "header block interrupted by another frame")
         elif not self._has_settings and (frame_type != SETTINGS or self._flags & ACK):
             raise Http2Error(PROTOCOL_ERROR, "connection does not begin with SETTINGS")
         if frame_type <= RST_STREAM:
             if stream_id == 0:
-                raise Http2Error(PROTOCOL_ERROR, "frame of a stream without its number")
+                raise Http2Error(PROTOCOL_ERROR, "stream frame with stream identifier 0")
             if frame_type == RST_STREAM and length != 4:
-                raise Http2Error(FRAME_SIZE_ERROR, "RST_STREAM of a wrong size")
+                raise Http2Error(FRAME_SIZE_ERROR, "RST_STREAM with an invalid size")
         elif frame_type == PUSH_PROMISE:
             raise Http2Error(PROTOCOL_ERROR, "PUSH_PROMISE from a client")
         elif frame_type == CONTINUATION:
@@ -213,21 +213,21 @@ class FrameReader:
             self._check_continuation(length)
         elif frame_type == WINDOW_UPDATE:
             if length != 4:
-                raise Http2Error(FRAME_SIZE_ERROR, "WINDOW_UPDATE of a wrong size")
+                raise Http2Error(FRAME_SIZE_ERROR, "WINDOW_UPDATE with an invalid size")
         elif frame_type <= GOAWAY:
             self._check_connection_frame(frame_type, length, stream_id)
 
     def _check_connection_frame(self, frame_type: int, length: int, stream_id: int) -> None:
         if stream_id:
-            raise Http2Error(PROTOCOL_ERROR, "frame of the connection with the number of a stream")
+            raise Http2Error(PROTOCOL_ERROR, "connection frame with a stream identifier other than 0")
         if frame_type == SETTINGS:
             if length % 6 or (length and self._flags & ACK):
-                raise Http2Error(FRAME_SIZE_ERROR, "SETTINGS of a wrong size")
+                raise Http2Error(FRAME_SIZE_ERROR, "SETTINGS with an invalid size")
         elif frame_type == PING:
             if length != 8:
-                raise Http2Error(FRAME_SIZE_ERROR, "PING of a wrong size")
+                raise Http2Error(FRAME_SIZE_ERROR, "PING with an invalid size")
         elif length < 8:
-            raise Http2Error(FRAME_SIZE_ERROR, "GOAWAY of a wrong size")
+            raise Http2Error(FRAME_SIZE_ERROR, "GOAWAY with an invalid size")
 
     def _check_continuation(self, length: int) -> None:
         block: bytearray = self._block  # type: ignore[assignment]  # as long as _block_stream is set
@@ -245,7 +245,7 @@ class FrameReader:
         self._padding = 0
         if self._flags & PADDED:
             if not length:
-                raise Http2Error(FRAME_SIZE_ERROR, "padded frame without the size of its padding")
+                raise Http2Error(FRAME_SIZE_ERROR, "padded frame without a padding length")
             self._padding = -1  # its first octet is not here yet
         elif not length:
             self._data_left = -1
@@ -321,7 +321,7 @@ class FrameReader:
             self._read_continuation(payload)
         elif frame_type == PRIORITY:
             if len(payload) != 5:
-                sink.on_broken_frame(stream_id, FRAME_SIZE_ERROR, "PRIORITY of a wrong size")
+                sink.on_broken_frame(stream_id, FRAME_SIZE_ERROR, "PRIORITY with an invalid size")
             elif _number_at(payload, 0) & MAX_WINDOW == stream_id:
                 # RFC 7540, 5.3.1; RFC 9113 does not say it anymore.
                 sink.on_broken_frame(stream_id, PROTOCOL_ERROR, "stream depends on itself")
@@ -338,7 +338,7 @@ class FrameReader:
         if flags & (PADDED | WITH_PRIORITY):
             if flags & PADDED:
                 if not stop:
-                    raise Http2Error(FRAME_SIZE_ERROR, "padded frame without the size of its padding")
+                    raise Http2Error(FRAME_SIZE_ERROR, "padded frame without a padding length")
                 stop -= payload[0]
                 start = 1
             if flags & WITH_PRIORITY:

@@ -226,7 +226,9 @@ class Http2Stream(Queued):
     def sweep(self, now: float) -> None:
         if self._read_at and now >= self._read_at:
             self._read_at = 0.0
-            self._sender.runtime.log.info("The body of stream %d stalled for gasgi_body_timeout_s", self.number)
+            self._sender.runtime.log.info(
+                "Request body of stream %d stalled for longer than gasgi_body_timeout_s", self.number
+            )
             if self.phase == WAITING:
                 exchange = self.exchange
                 self.answer(408, ())
@@ -236,7 +238,9 @@ class Http2Stream(Queued):
                 self.reset(CANCEL)
         elif self._write_at and now >= self._write_at:
             self._write_at = 0.0
-            self._sender.runtime.log.info("Stream %d was not read for gasgi_write_timeout_s", self.number)
+            self._sender.runtime.log.info(
+                "Client did not read stream %d for longer than gasgi_write_timeout_s", self.number
+            )
             self.reset(CANCEL)
 
     def reset(self, code: int) -> None:
@@ -252,7 +256,7 @@ class Http2Stream(Queued):
 
     def _check(self) -> None:
         if self.phase == OVER:
-            raise ClientDisconnected("the client left before the answer was sent")
+            raise ClientDisconnected("the client disconnected before the response was sent")
 
     def _begin(self, body: bytes, size: int, more: bool) -> None:
         """Send the head, and with it the first piece where it has room."""

@@ -58,7 +58,7 @@ class Handshake(NamedTuple):
 def read_handshake(head: RequestHead, settings: Settings) -> Handshake:
     """Check the client's part over HTTP/1.1 (RFC 6455, 4.2.1); raise RequestError with the answer."""
     if head.method != "GET":
-        raise RequestError(405, "a WebSocket handshake is a GET", ((b"allow", b"GET"),))
+        raise RequestError(405, "a WebSocket handshake must use GET", ((b"allow", b"GET"),))
     if head.http_version != "1.1":
         raise RequestError(400, "a WebSocket handshake needs HTTP/1.1")
     if head.content_length > 0 or head.is_chunked:
@@ -67,7 +67,7 @@ def read_handshake(head: RequestHead, settings: Settings) -> Handshake:
     keys, versions, subprotocols, extensions = _read_fields(head)
     if versions != [_VERSION]:
         # RFC 6455, 4.2.2: say which version would do.
-        raise RequestError(426, "only WebSocket version 13 is spoken", _VERSION_FIELDS)
+        raise RequestError(426, "only WebSocket version 13 is supported", _VERSION_FIELDS)
     if len(keys) != 1 or not _is_key(keys[0]):
         raise RequestError(400, "sec-websocket-key must be 16 bytes as base64, once")
     return Handshake(keys[0], subprotocols, _agree(extensions, settings))
@@ -82,7 +82,7 @@ def read_connect(head: RequestHead, settings: Settings) -> Handshake:
     _, versions, subprotocols, extensions = _read_fields(head)
     if versions != [_VERSION]:
         # Not 426, which has to name an upgrade (RFC 9110, 15.5.22), and HTTP/2 has none.
-        raise RequestError(400, "only WebSocket version 13 is spoken", _VERSION_FIELDS)
+        raise RequestError(400, "only WebSocket version 13 is supported", _VERSION_FIELDS)
     return Handshake(b"", subprotocols, _agree(extensions, settings))
 
 

@@ -84,7 +84,7 @@ class ProtocolChoice(asyncio.Protocol):
             self._hand_over(connection)
             connection.data_received(data)
         elif not PREFACE.startswith(data):
-            self._go_without("a peer of forwarded_allow_ips must begin with the preface of HTTP/2 (http2_cleartext)")
+            self._go_without("a peer of forwarded_allow_ips must begin with the HTTP/2 preface (http2_cleartext)")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._runtime.forget(self)
@@ -94,7 +94,7 @@ class ProtocolChoice(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         if self._deadlines.is_read_over(now):
             if self._data:
-                self._go_without("the preface of HTTP/2 took longer than gasgi_header_timeout_s")
+                self._go_without("the HTTP/2 preface took longer than gasgi_header_timeout_s")
             else:
                 self._transport.close()
 
