@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any
 
 from gasgi._accel import RequestHead, encode_chunk, encode_response_head, join_message
+from gasgi.asgi.admission import report_refusal
 from gasgi.asgi.awaitables import DONE
 from gasgi.asgi.stream import HttpStream
 from gasgi.errors import ASGIMisuse, RequestError
@@ -236,17 +237,12 @@ class Response(HttpStream):
 
     def refuse(self, exc: RequestError, peer: Peer) -> None:
         """Answer a request that is not served, or cut its answer off; the connection ends behind it."""
-        runtime = self._runtime
-        runtime.log.info("Rejected a request from %s: %s", peer, exc)
-        if runtime.meter is not None:
-            runtime.meter.count_refused(exc.status)
-        record = self.record
-        if self.framing != UNDECIDED:
+        has_begun = self.framing != UNDECIDED
+        report_refusal(self._runtime, peer, None if has_begun else self.record, self.request, exc)
+        if has_begun:
             self.cut_off()
-            return
-        if record is not None and not record.has_begun():
-            record.begin(self.request, peer.client, peer.server, peer.scheme, peer.proxied)
-        self.answer(exc.status, exc.fields)
+        else:
+            self.answer(exc.status, exc.fields)
 
     # Framing
 

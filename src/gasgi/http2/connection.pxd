@@ -1,6 +1,7 @@
 cimport cython
 
 from gasgi._hpack cimport HpackDecoder as Decoder
+from gasgi._parser cimport RequestHead as ParsedHead
 from gasgi.asgi.app_task cimport AppTask
 from gasgi.http2.encoder cimport encode_ping_ack, encode_reset, encode_window_update
 from gasgi.http2.floods cimport FloodGuard
@@ -42,9 +43,9 @@ cdef class Http2Connection(FrameSink):
 
     cpdef sweep(self, double now)
     cpdef take_turn(self)
-    cdef bint _is_idle(self) except -1
+    cdef _read(self, bytes data)
     @cython.locals(exchange=AppTask)
-    cdef _begin(self, Stream state, list fields, bint ends_stream, refusal)
+    cdef _begin(self, Stream state, ParsedHead head, list fields, bint ends_stream, refusal)
     cdef _break(self, exc)
     @cython.locals(owner=Queued)
     cdef _lose(self, Stream state)

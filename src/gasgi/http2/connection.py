@@ -1,6 +1,6 @@
 """An HTTP/2 connection: reads frames, runs an exchange for each stream, and ends with GOAWAY.
 
-The asyncio protocol of a connection whose client speaks HTTP/2, by ALPN or by prior knowledge. Its parts: reader and
+The asyncio protocol of a connection whose client speaks HTTP/2. Its parts: reader and
 streams judge what comes, the sender writes what goes, the guard counts what costs a client nothing.
 """
 
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 
-from gasgi._accel import HpackDecoder
+from gasgi._accel import HpackDecoder, RequestHead
 from gasgi.errors import Http2Error, RequestError, StreamError
 from gasgi.http2.encoder import (
+    SETTINGS_ACK,
     encode_goaway,
     encode_own_settings,
     encode_ping_ack,
@@ -43,6 +44,7 @@ from gasgi.serving.deadlines import Deadlines
 from gasgi.serving.flow import WriteGate, resume_reading
 from gasgi.serving.peer import Peer
 from gasgi.serving.runtime import Runtime
+from gasgi.types import Headers
 
 __all__ = ["Http2Connection"]
 
@@ -105,6 +107,9 @@ class Http2Connection(FrameSink):
     def data_received(self, data: bytes) -> None:
         if self._runtime.meter is not None:
             self._runtime.meter.count_received(len(data))
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
         reader = self._reader
         try:
             reader.feed(data)
@@ -171,11 +176,10 @@ class Http2Connection(FrameSink):
         elif self._shut_at and now >= self._shut_at:
             self._shut_at = 0.0
             self._shut()
-        elif self._is_idle() and self._sender.last_active + self._runtime.keep_alive_s <= now:
+        elif len(self._streams) or not self._reader.has_begun():
+            pass
+        elif self._sender.last_active + self._runtime.keep_alive_s <= now:
             self._end(NO_ERROR, "")
-
-    def _is_idle(self) -> bool:
-        return self._reader.has_begun() and not len(self._streams)
 
     def drain(self) -> None:
         if self._is_ending or self._shut_at:
@@ -199,13 +203,13 @@ class Http2Connection(FrameSink):
     def take_turn(self) -> None:
         if not self._is_ending:
             self._reader.resume()
-            self.data_received(b"")
+            self._read(b"")
 
     # FrameSink
 
     def on_headers(self, stream_id: int, block: bytes, ends_stream: bool, is_broken: bool) -> None:
         refusal: RequestError | None = None
-        fields: list[tuple[bytes, bytes]] = []
+        fields: Headers = []
         try:
             fields = self._decoder.decode(block)
         except RequestError as exc:
@@ -227,15 +231,28 @@ class Http2Connection(FrameSink):
                     stream_id, REFUSED_STREAM, "too many requests still running after their clients reset them"
                 )
             else:
-                self._begin(state, fields, ends_stream, refusal)
+                self._begin(state, None, fields, ends_stream, refusal)
         except StreamError as exc:
             self._break(exc)
 
+    def upgrade(self, head: RequestHead, body: bytes, settings: list[tuple[int, int]], data: bytes) -> None:
+        """Begin with a whole request of HTTP/1.1 as stream 1 (RFC 7540, 3.2); ``data`` has come behind it.
+
+        ``settings`` are those of HTTP2-Settings. Call once, after ``connection_made``.
+        """
+        self._sender.obey(settings)
+        self._sender.withhold()
+        state: Stream = self._streams.receive_headers(1, True)  # type: ignore[assignment]  # the first one
+        self._begin(state, head, [], True, None)
+        if body and state.owner is not None:
+            state.owner.receive(body, True)
+        self._read(data)
+
     def _begin(
-        self, state: Stream, fields: list[tuple[bytes, bytes]], ends_stream: bool, refusal: RequestError | None
+        self, state: Stream, head: RequestHead | None, fields: Headers, ends_stream: bool, refusal: RequestError | None
     ) -> None:
-        """Hand a request to the app."""
-        exchange = self._requests.begin(state, fields, self._decoder.flaw, ends_stream, refusal, self._held_at)
+        """Hand a request to the app; its head is ``head``, or in the ``fields``."""
+        exchange = self._requests.begin(state, head, fields, self._decoder.flaw, ends_stream, refusal, self._held_at)
         if exchange is None:
             return
         exchange.start()
@@ -277,6 +294,7 @@ class Http2Connection(FrameSink):
     def on_settings(self, settings: list[tuple[int, int]]) -> None:
         self._guard.count(SETTINGS_FRAMES, self._runtime.now)
         self._sender.obey(settings)
+        self._sender.say(SETTINGS_ACK)
         if self._settings_at < 0:
             self._settings_at = self._runtime.now + SETTINGS_S
 

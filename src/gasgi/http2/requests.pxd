@@ -18,7 +18,8 @@ cdef class Requests:
     cdef HeadReader _heads
     cdef readonly object priorities
 
-    @cython.locals(stream=Http2Stream, head=ParsedHead, exchange=AppTask)
-    cpdef AppTask begin(self, Stream state, list fields, str flaw, bint ends_stream, refusal, double held_at)
+    @cython.locals(stream=Http2Stream, exchange=AppTask)
+    cpdef AppTask begin(
+        self, Stream state, ParsedHead head, list fields, str flaw, bint ends_stream, refusal, double held_at
+    )
     cdef AppTask _let_in(self, Http2Stream stream, ParsedHead head, double held_at)
-    cdef _answer(self, Http2Stream stream, exc)

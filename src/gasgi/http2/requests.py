@@ -6,7 +6,7 @@ What is not let in is answered here.
 from __future__ import annotations
 
 from gasgi._accel import RequestHead
-from gasgi.asgi.admission import admit
+from gasgi.asgi.admission import admit, report_refusal
 from gasgi.asgi.app_task import AppTask
 from gasgi.errors import RequestError
 from gasgi.http2.heads import HeadReader
@@ -17,6 +17,7 @@ from gasgi.http2.streams import Stream
 from gasgi.http2.tunnel import open_session
 from gasgi.serving.peer import Peer
 from gasgi.serving.runtime import Runtime
+from gasgi.types import Headers
 
 __all__ = ["Requests"]
 
@@ -35,7 +36,8 @@ class Requests:
     def begin(
         self,
         state: Stream,
-        fields: list[tuple[bytes, bytes]],
+        head: RequestHead | None,
+        fields: Headers,
         flaw: str,
         ends_stream: bool,
         refusal: RequestError | None,
@@ -43,38 +45,30 @@ class Requests:
     ) -> AppTask | None:
         """Return what is to be started, None for a request that has been answered; raise StreamError.
 
-        ``fields`` and ``flaw`` are those of an HpackDecoder, ``refusal`` is what it raised instead. ``held_at``: since
-        when the request has waited for its turn, by the clock of slow requests; 0: it has not.
+        ``head`` is that of an upgrade; otherwise it is in the ``fields`` of an HpackDecoder that has found the ``flaw``,
+        or has raised ``refusal``. ``held_at``: since when the request has waited for its turn, by the clock of slow
+        requests; 0: it has not.
         """
         stream = Http2Stream(self._sender, state)
         state.owner = stream
         try:
             if refusal is not None:
                 raise refusal
-            head = self._heads.read(state.number, fields, flaw, ends_stream)
+            if head is None:
+                head = self._heads.read(state.number, fields, flaw, ends_stream)
+                if head.content_length >= 0:
+                    self._sender.streams.expect_length(state, head.content_length)
             exchange = self._let_in(stream, head, held_at)
         except RequestError as exc:
-            self._answer(stream, exc)
+            report_refusal(self._runtime, self._peer, stream.record, head, exc)
+            stream.answer(exc.status, exc.fields)
             return None
         if self._sender.has_ranks or self._heads.priority is not None:
             self.priorities.begin(stream, self._heads.priority)
         return exchange
 
     def _let_in(self, stream: Http2Stream, head: RequestHead, held_at: float) -> AppTask:
-        if head.content_length >= 0:
-            self._sender.streams.expect_length(stream.state, head.content_length)
         if head.upgrade == b"websocket":
             return open_session(self._sender, stream, head, admit(self._runtime, self._peer, stream.record, head))
         stream.begin_timing(head, held_at)
         return stream.begin(head, admit(self._runtime, self._peer, stream.record, head))
-
-    def _answer(self, stream: Http2Stream, exc: RequestError) -> None:
-        """Answer a request that is not let in."""
-        runtime = self._runtime
-        peer = self._peer
-        runtime.log.info("Rejected a request from %s: %s", peer, exc)
-        if runtime.meter is not None:
-            runtime.meter.count_refused(exc.status)
-        if stream.record is not None and not stream.record.has_begun():
-            stream.record.begin(None, peer.client, peer.server, peer.scheme, peer.proxied)
-        stream.answer(exc.status, exc.fields)

@@ -92,17 +92,9 @@ class Http2Stream(Queued):
             self.timing.held_at = held_at
             self.timing.begin()
 
-    def begin_websocket(self, session: AppTask, opening: Any) -> None:
-        """Take the handshake of a WebSocket."""
-        self.exchange = session
-        self.opening = opening
-        self._sender.websockets += 1
-
-    def accept(self, owner: Queued, fields: list[tuple[bytes, bytes]]) -> Record | None:
-        """Leave the stream to ``owner`` behind a head that opens it (RFC 8441, 4); return the record of the request."""
+    def hand_over(self, owner: Queued) -> Record | None:
+        """Leave the stream to ``owner``, the head of the answer included; return the record of the request."""
         self._check()
-        sender = self._sender
-        sender.say(sender.head(self.number, 200, fields, False))
         self.phase = OVER
         self._forget()
         self.state.owner = owner
@@ -254,9 +246,7 @@ class Http2Stream(Queued):
     # Framing
 
     def _expect_body(self) -> None:
-        runtime = self._sender.runtime
-        seconds = runtime.settings.body_timeout_s
-        self.read_at = runtime.now + seconds if seconds > 0 else 0.0
+        self.read_at = self._sender.due_in(self._sender.runtime.settings.body_timeout_s)
 
     def _check(self) -> None:
         if self.phase == OVER:
@@ -329,9 +319,7 @@ class Http2Stream(Queued):
 
     def _expect_window(self) -> None:
         """Expect the client to take something of what waits within the write timeout."""
-        runtime = self._sender.runtime
-        seconds = runtime.settings.write_timeout_s
-        self.write_at = runtime.now + seconds if seconds > 0 and self.waits() else 0.0
+        self.write_at = self._sender.due_in(self._sender.runtime.settings.write_timeout_s) if self.waits() else 0.0
 
     def _end(self) -> None:
         """The app has said all: end the stream behind what waits."""
