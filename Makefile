@@ -7,8 +7,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check
-# loadgroup: tests that share something dear, a built wheel, stay in one process.
-PYTEST_ARGS ?= -n auto --dist loadgroup
+# worksteal: neighbours, which share servers, stay in one process as far as they can.
+PYTEST_ARGS ?= -n auto --dist worksteal
 ADDRESS ?= 127.0.0.1:8000
 EXAMPLE ?= examples/demo
 
@@ -54,8 +54,8 @@ compile-if-possible: $(VENV)/.installed
 
 .PHONY: run
 run: compile-if-possible $(VENV)/.example ## serve the example at 127.0.0.1:8000
-	@$(PY) -m gasgi
-	$(BIN)/gunicorn --chdir $(EXAMPLE) main:app --worker-class gasgi.Worker --bind $(ADDRESS)
+	@$(BIN)/gasgi --report
+	$(BIN)/gasgi main:app --chdir $(EXAMPLE) --bind $(ADDRESS)
 
 $(VENV)/.example: $(EXAMPLE)/requirements.txt $(VENV)/.installed
 	$(PIP) install -q -r $<
@@ -67,11 +67,15 @@ test: test-compiled test-pure ## the suite, compiled and pure
 test-compiled: compile $(VENV)/.group-test $(VENV)/.example ## compiled only; part of it: make test-compiled PYTEST_ARGS=tests/unit
 	GASGI_EXTENSIONS=require $(PY) -m pytest $(PYTEST_ARGS)
 
+# Without the tests of packages: they build both versions whatever the suite runs with. COVERAGE=1 measures what
+# make coverage does, on the way.
 test-pure: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example ## pure only
-	GASGI_EXTENSIONS=off $(PY) -m pytest $(PYTEST_ARGS)
+	GASGI_EXTENSIONS=off $(PY) -m pytest $(PYTEST_ARGS) --ignore tests/packaging \
+		$(if $(COVERAGE),-p tests.support.moves --cov --cov-report=)
+	$(if $(COVERAGE),$(PY) -m coverage report --skip-covered)
 
 .PHONY: test-programs find-programs find-nginx
-test-programs: find-programs compile $(VENV)/.group-test $(VENV)/.example ## the rest of it: what runs nginx, haproxy, apache2, wrk, curl, nghttp2 and a browser, or needs IPv6
+test-programs: find-programs compile $(VENV)/.group-test $(VENV)/.example ## the rest of it: what runs nginx, haproxy, apache2, wrk, curl, nghttp2, Prometheus and a browser, or needs IPv6
 	GASGI_EXTENSIONS=require $(PY) -m pytest -m "needs_program or needs_ipv6" $(PYTEST_ARGS)
 	GASGI_EXTENSIONS=off $(PY) -m pytest -m "needs_program or needs_ipv6" $(PYTEST_ARGS)
 
@@ -107,10 +111,9 @@ test-oldest: find-programs ## the integration tests with the oldest gunicorn sup
 
 # What subprocesses run is not measured: worker/, the command and the rest of the boot, which the integration tests hold.
 .PHONY: coverage
-coverage: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example ## branches of the pure version that tests take, and the moves between states
-	GASGI_EXTENSIONS=off $(PY) -m pytest $(PYTEST_ARGS) -p tests.support.moves --cov --cov-report= \
-		tests/unit tests/contract tests/connection tests/asgi tests/http2
-	$(PY) -m coverage report --skip-covered
+coverage: ## branches of the pure version that tests take, and the moves between states
+	@$(MAKE) --no-print-directory test-pure COVERAGE=1 \
+		PYTEST_ARGS="$(PYTEST_ARGS) tests/unit tests/contract tests/connection tests/asgi tests/http2"
 
 .PHONY: sanitize
 sanitize: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example ## compiled with AddressSanitizer and UBSan (gcc), what needs no process of its own
@@ -135,9 +138,20 @@ autobahn: compile $(VENV)/.group-test $(VENV)/.group-autobahn ## the Autobahn We
 autobahn-part: compile $(VENV)/.group-test $(VENV)/.group-autobahn ## 1 to 10 of them, and a sample of 12 and 13
 	$(PY) tests/autobahn/run.py --cases '?.*,10.*,12.?.1,12.?.6,13.?.1,13.?.6'
 
+# Its source and its binary are not part of the project: Go builds it, or H2SPEC names one that is there.
+H2SPEC ?= build/h2spec
+H2SPEC_SOURCE := github.com/summerwind/h2spec/cmd/h2spec@v2.6.0
+.PHONY: h2spec
+h2spec: compile $(VENV)/.group-test $(H2SPEC) ## the HTTP/2 cases of h2spec, with and without TLS, compiled and pure (needs Go)
+	$(PY) -m tests.h2spec.run $(abspath $(H2SPEC))
+
+build/h2spec:
+	GOBIN=$(abspath build) go install $(H2SPEC_SOURCE)
+
 .PHONY: soak
-soak: compile $(VENV)/.group-test ## ten minutes of WebSockets of all kinds; fails when memory grows: make soak SECONDS=600
+soak: compile $(VENV)/.group-test ## ten minutes of WebSockets of all kinds, ten of workers that are killed and reloaded: make soak SECONDS=600
 	GASGI_EXTENSIONS=require $(PY) -m tests.soak.run --seconds $(or $(SECONDS),600)
+	GASGI_EXTENSIONS=require $(PY) -m tests.soak.fleet --seconds $(or $(SECONDS),600)
 
 # ---- lint ----
 
@@ -209,11 +223,11 @@ $(VENV)/.benchmarks: benchmarks/requirements.txt | $(VENV)/.made
 	$(PIP) install -q -r $<
 	@touch $@
 
-bench: ## every workload against every peer, 1 to 10,000 connections, latency, memory
+bench: ## every workload against every peer, 1 to 10,000 connections, latency, memory, boot
 bench-here: bench-environment
 	$(PY) benchmarks/run.py --extra
 
-bench-quick: ## two minutes of it
+bench-quick: ## three minutes of it
 bench-quick-here: bench-environment
 	$(PY) benchmarks/run.py --quick
 

@@ -1,4 +1,4 @@
-"""Which modules are compiled, and what happens when they cannot be. Everything else stands in pyproject.toml.
+"""Which modules are compiled, what happens when they cannot be, and the README for PyPI. All else is in pyproject.toml.
 
 GASGI_EXTENSIONS=auto (default) compiles, and installs the pure version when that fails; ``require`` fails instead;
 ``off`` does not try and gives a wheel for any platform.
@@ -7,6 +7,7 @@ GASGI_EXTENSIONS=auto (default) compiles, and installs the pure version when tha
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 PACKAGE = Path("src/gasgi")
+LINK = re.compile(r"\]\((?!https?:|#)([^)\s]+)\)")
+PAGE = re.compile(r"docs/([\w-]+)\.md")
 MODES = ("auto", "require", "off")
 
 # Bounds checks stay on: a module that can prove a bound says so at the loop.
@@ -113,5 +116,30 @@ class BuildAllOrNothing(build_ext):
                 path.unlink()
 
 
+def read_description() -> str:
+    """Return the README with absolute links: pages and pictures on the site, other files in the repository."""
+    urls = dict(
+        re.findall(r'^(Documentation|Source) = "(.+)"$', Path("pyproject.toml").read_text("utf-8"), re.MULTILINE)
+    )
+
+    def make_absolute(match: re.Match[str]) -> str:
+        target, hash_sign, section = match[1].partition("#")
+        page = PAGE.fullmatch(target)
+        if page is not None:
+            target = urls["Documentation"] + ("" if page[1] == "index" else f"{page[1]}.html")
+        elif target.endswith(".svg"):
+            target = urls["Documentation"] + target.removeprefix("docs/")
+        else:
+            target = f"{urls['Source']}/blob/main/{target}"
+        return f"]({target}{hash_sign}{section})"
+
+    return LINK.sub(make_absolute, Path("README.md").read_text("utf-8"))
+
+
 if __name__ == "__main__":
-    setup(ext_modules=extensions(read_mode()), cmdclass={"build_ext": BuildAllOrNothing})
+    setup(
+        ext_modules=extensions(read_mode()),
+        cmdclass={"build_ext": BuildAllOrNothing},
+        long_description=read_description(),
+        long_description_content_type="text/markdown",
+    )

@@ -7,6 +7,12 @@ TEN_KIB = bytes(range(32, 96)) * 160
 PIECE = b"0123456789" * 10
 PIECES = 10
 
+
+def fill(size: int) -> bytes:
+    """What is posted: ``size`` bytes, a multiple of 16."""
+    return b"gasgi 16 bytes. " * (size // 16)
+
+
 _HELLO_START = {
     "type": "http.response.start",
     "status": 200,
@@ -43,12 +49,12 @@ async def _ten_kib(receive, send):
 
 async def _echo(receive, send):
     message = await receive()
-    body = message["body"]
-    if message["more_body"]:
+    body = message.get("body", b"")  # ASGI: either key may be missing
+    if message.get("more_body"):
         pieces = [body]
-        while message["more_body"]:
+        while message.get("more_body"):
             message = await receive()
-            pieces.append(message["body"])
+            pieces.append(message.get("body", b""))
         body = b"".join(pieces)
     await send(
         {

@@ -20,3 +20,9 @@ class Item(BaseModel):
 async def read_item(number: int, name: str = "lamp") -> Item:
     """Answer a small JSON object."""
     return Item(number=number, name=name, tags=["new", "blue"])
+
+
+@app.post("/items")
+async def take_item(item: Item) -> Item:
+    """Read a small JSON object, check it and answer it."""
+    return item

@@ -61,7 +61,7 @@ class FixedAnswer(asyncio.Protocol):
         # The bytes before this call were kept, not counted.
         self._held = len(self._first) - len(data)
         path = head.split(b" ", 2)[1]
-        kind, body = PATHS[path] if path in PATHS else (b"application/octet-stream", b"x" * length)
+        kind, body = PATHS[path] if path in PATHS else (b"application/octet-stream", apps.fill(length))
         self._answer = (
             b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncontent-length: %d\r\nserver: floor\r\n"
             b"date: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n%b" % (kind, len(body), body)

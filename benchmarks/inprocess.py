@@ -1,7 +1,7 @@
 """Drive connections in this process, without sockets or a load: what callgrind counts for regress.py.
 
-``python benchmarks/inprocess.py hello=1000 ws=200`` feeds that many requests or messages to an HttpConnection on the
-fake transport of the tests and waits for each answer. Run with the same arguments, environment and build it executes
+``python benchmarks/inprocess.py hello=1000 ws=200`` feeds that many requests or messages to a connection on the fake
+transport of the tests and waits for each answer. Run with the same arguments, environment and build it executes
 the same instructions.
 """
 
@@ -12,12 +12,14 @@ import sys
 from collections.abc import Callable
 
 import apps
-import uvloop
 
 from gasgi.http1.connection import HttpConnection
+from gasgi.http2.connection import Http2Connection
+from gasgi.http2.wire import DATA, END_HEADERS, END_STREAM, HEADERS, WINDOW_UPDATE
 from gasgi.serving.quiet_heads import QuietHeads
 from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
+from tests.support import http2
 from tests.support.fakes import FakeTransport, RecordingLog
 
 BROWSER_FIELDS = (
@@ -67,6 +69,41 @@ REQUESTS = {
 MESSAGE = bytes(range(256)) * 4
 
 
+class Http2Request:
+    """One request over and over, each on the next stream: the fields as new ones, then as the client has indexed them.
+
+    RFC 7541: ``known`` is how a block says what is in the static table, ``fields`` are (index of the name, value).
+    """
+
+    def __init__(self, known: bytes, fields: list[tuple[int, bytes]], body: bytes, answer: bytes) -> None:
+        self._first = known + b"".join(bytes([0x40 | index, len(value)]) + value for index, value in fields)  # 6.2.1
+        # 2.3.3: the newest field has index 62; 6.1: an index is one byte with its highest bit set.
+        self._later = known + bytes(0x80 | 62 + age for age in reversed(range(len(fields))))
+        self._body = body
+        self.answer = answer
+
+    def begin(self) -> bytes:
+        """What a client sends before all: it has room for whatever the server sends in this run."""
+        return http2.BEGIN + http2.frame(WINDOW_UPDATE, 0, 0, http2.number(2**30))
+
+    def on_stream(self, number: int) -> bytes:
+        """The ``number``-th request, counted from 0."""
+        stream_id, block = 2 * number + 1, self._later if number else self._first
+        if not self._body:
+            return http2.frame(HEADERS, END_HEADERS | END_STREAM, stream_id, block)
+        data = http2.frame(DATA, END_STREAM, stream_id, self._body)
+        return http2.frame(HEADERS, END_HEADERS, stream_id, block) + data
+
+
+_AUTHORITY, _USER_AGENT = (1, b"127.0.0.1:8000"), (58, b"h2load nghttp2/1.52.0")  # RFC 7541, appendix A
+HTTP2_REQUESTS = {
+    # GET, http, /
+    "h2-hello": Http2Request(b"\x82\x86\x84", [_AUTHORITY, _USER_AGENT], b"", apps.HELLO),
+    # POST, http; :path and content-length
+    "h2-post": Http2Request(b"\x83\x86", [(4, b"/echo"), _AUTHORITY, _USER_AGENT, (28, b"1024")], MESSAGE, MESSAGE),
+}
+
+
 async def drive(plan: dict[str, int]) -> None:
     """Feed what ``plan`` says: name to number of requests."""
     runtime = Runtime(asyncio.get_running_loop(), apps.app, Settings(), RecordingLog())
@@ -75,6 +112,9 @@ async def drive(plan: dict[str, int]) -> None:
     runtime.date_field = b"date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
     for name, count in plan.items():
         transport = FakeTransport()
+        if name in HTTP2_REQUESTS:
+            await drive_http2(transport, runtime, HTTP2_REQUESTS[name], count)
+            continue
         transport.protocol = HttpConnection(runtime)
         transport.protocol.connection_made(transport)
         if name == "ws":
@@ -89,6 +129,18 @@ async def drive(plan: dict[str, int]) -> None:
         transport.protocol.connection_lost(None)
 
 
+async def drive_http2(transport: FakeTransport, runtime: Runtime, asked: Http2Request, count: int) -> None:
+    """Feed ``count`` requests to one connection, a stream after the other."""
+    connection = transport.protocol = Http2Connection(runtime)
+    connection.connection_made(transport)
+    connection.data_received(asked.begin())
+    transport.take()
+    for number in range(count):
+        # Windows that are given back stand before the answer.
+        await ask(transport, asked.on_stream(number), lambda written: written.endswith(asked.answer))
+    connection.connection_lost(None)
+
+
 async def ask(transport: FakeTransport, data: bytes, is_whole: Callable[[bytearray], bool]) -> bytes:
     """Feed ``data`` and turn the loop until the answer is whole; an error when it never is."""
     transport.protocol.data_received(data)
@@ -101,6 +153,8 @@ async def ask(transport: FakeTransport, data: bytes, is_whole: Callable[[bytearr
 
 def main() -> None:
     """Read the plan from the command line and drive it."""
+    import uvloop
+
     plan = {name: int(count) for name, _, count in (word.partition("=") for word in sys.argv[1:])}
     # uvloop, as in production: a turn of asyncio's own loop costs as many instructions as a request.
     loop = uvloop.new_event_loop()

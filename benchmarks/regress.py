@@ -32,8 +32,8 @@ from run import choose_cores
 ROOT = HERE.parent
 # What drives a commit is of that commit too: its modules may have had other names and its classes other arguments.
 DRIVER = ["benchmarks/apps.py", "benchmarks/inprocess.py", "tests/__init__.py", "tests/support"]
-# Every driver so far has its HTTP workloads in a table and the WebSocket's beside it.
-LIST_WORKLOADS = "import inprocess; print(*inprocess.REQUESTS, 'ws')"
+# Every driver so far has HTTP/1.1 workloads in a table and the WebSocket's beside it, newer ones HTTP/2's in another.
+LIST_WORKLOADS = "import inprocess; print(*inprocess.REQUESTS, *getattr(inprocess, 'HTTP2_REQUESTS', ()), 'ws')"
 WARM_UP_REQUESTS = 200
 COUNTED_REQUESTS = 1000
 WRK_WORKLOADS = ["hello", "post-64kib", "ws-1kib"]

@@ -1,8 +1,9 @@
-"""Make a page of tables and charts from a results file of run.py: RESULTS.md, RESULTS-cpu.svg, RESULTS-ramp.svg."""
+"""Make tables and charts of a results file of run.py: RESULTS.md, RESULTS.csv, RESULTS-cpu.svg, RESULTS-ramp.svg."""
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import sys
 from collections.abc import Callable
@@ -11,24 +12,28 @@ from typing import Any
 
 from harness.load import HERE
 from harness.measure import ratio
+from harness.promises import SUBJECT, count_targets, find_cheapest, judge_promises, judge_ratio
 from harness.svg import COLOURS, draw_bars, draw_lines
-from harness.targets import AGAINST, TARGETS
+from harness.targets import AGAINST, AGAINST_HTTP2
 from harness.workloads import WORKLOADS
 
 RESULTS = HERE / "results"
-SUBJECT = "gasgi"
-FLAT = 1.3  # the dearest step of the ramp against the cheapest, up to which the cost counts as flat
 COLOUR_OF = {
     "gasgi": COLOURS[0],
     "gasgi-pure": COLOURS[1],
     "gasgi-asyncio": COLOURS[2],
     "granian": COLOURS[3],
+    "peregrine": COLOURS[10],
+    "h2corn": COLOURS[11],
+    "uvicorn-zttp": COLOURS[12],
     "granian-experimental": COLOURS[4],
     "uvicorn": COLOURS[5],
     "uvicorn-worker": COLOURS[6],
     "gunicorn": COLOURS[7],
     "hypercorn": COLOURS[8],
 }
+
+FIGURES = ["cpu_us", "user_us", "system_us", "per_second", "p50_us", "p99_us", "pss_kib", "rss_kib"]
 
 Found = dict[str, Any]
 
@@ -40,12 +45,27 @@ def main() -> int:
     chosen = parser.parse_args()
     path = Path(chosen.results) if chosen.results else _find_newest()
     results = json.loads(path.read_text())
-    page = "\n\n".join(part for part in _make_parts(results, path.stem) if part) + "\n"
+    page = "\n\n".join(part for part in make_parts(results, path.stem) if part) + "\n"
     path.with_suffix(".md").write_text(page)
-    for name, chart in _draw_charts(results).items():
+    with path.with_suffix(".csv").open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(list_figures(results["workloads"]))
+    for name, chart in draw_charts(results).items():
         path.with_name(f"{path.stem}-{name}.svg").write_text(chart)
     print(page)
     return 0
+
+
+def list_figures(workloads: Found) -> list[list[str]]:
+    """A line for each server and workload under a line of names; "refused" where there are no figures for errors."""
+    lines = [["workload", "server", *FIGURES, "gasgi against it"]]
+    for name, found in workloads.items():
+        for server, figures in found["summary"].items():
+            compared = f"{ratio(found['rounds'], SUBJECT, server):.3f}" if SUBJECT in found["rounds"] else ""
+            lines.append(
+                [name, server, *(f"{figures[key]:.2f}" if key in figures else "" for key in FIGURES), compared]
+            )
+        lines += [[name, server, "refused", *[""] * len(FIGURES)] for server in found["failed"]]
+    return lines
 
 
 def _find_newest() -> Path:
@@ -56,7 +76,7 @@ def _find_newest() -> Path:
     return files[max(files)]
 
 
-def _make_parts(results: Found, stem: str) -> list[str]:
+def make_parts(results: Found, stem: str) -> list[str]:
     workloads = {name: results["workloads"][name] for name in WORKLOADS if name in results["workloads"]}
     return [
         f"# Results of {results['date'][:10]}, commit {results['commit']}",
@@ -71,11 +91,12 @@ def _workload_parts(workloads: dict[str, Found], stem: str) -> list[str]:
     return [
         "## CPU time per answer of gasgi against …",
         "gasgi's cost divided by the other's, and the target in brackets. Below 1 gasgi is cheaper.",
-        _ratio_table(workloads),
-        _count_targets(workloads),
+        *_ratio_tables(workloads),
+        count_targets(workloads),
         "## CPU time per answer, µs",
         f"![CPU time per answer]({stem}-cpu.svg)",
         _figure_table(workloads, "cpu_us", lambda value: f"{value:.1f}"),
+        *_mode_parts(workloads),
         "## Answers a second, all of one core",
         _figure_table(workloads, "per_second", lambda value: f"{value:,.0f}"),
         "## Latency p50 / p99 under full load, ms",
@@ -106,37 +127,29 @@ def _describe_distance(workloads: Found) -> str:
     return f", a cache line {found[0]:.0f} to {found[-1]:.0f} ns there and back (median {found[len(found) // 2]:.0f})"
 
 
-def _ratio_table(workloads: dict[str, Found]) -> str:
-    rows = [
-        [found["title"], *(_judge_ratio(name, found, peer) for peer in AGAINST)]
-        for name, found in workloads.items()
-        if SUBJECT in found["rounds"]
-    ]
-    return _table(["workload", *AGAINST], rows)
+def _ratio_tables(workloads: dict[str, Found]) -> list[str]:
+    """One table for HTTP/2, whose peers are others, and one for the rest."""
+    tables = []
+    for is_http2, peers in ((False, AGAINST), (True, AGAINST_HTTP2)):
+        chosen = {
+            name: found
+            for name, found in workloads.items()
+            if WORKLOADS[name].is_http2 == is_http2 and SUBJECT in found["rounds"]
+        }
+        measured = [
+            peer for peer in peers if any(peer in {**one["rounds"], **one["failed"]} for one in chosen.values())
+        ]
+        rows = [
+            [found["title"], *(judge_ratio(name, found, peer) for peer in measured), _against_cheapest(found)]
+            for name, found in chosen.items()
+        ]
+        tables += [_table(["workload", *measured, "the cheapest peer"], rows)] if rows else []
+    return tables
 
 
-def _judge_ratio(name: str, found: Found, peer: str) -> str:
-    target = TARGETS[name][AGAINST.index(peer)]
-    if peer not in found["rounds"]:
-        return "refused" if peer in found["failed"] else "–"
-    value = ratio(found["rounds"], SUBJECT, peer)
-    if target is None:
-        return f"{value:.2f}"
-    return f"{value:.2f} (≤ {target:g}) " + ("met" if value <= target else "**missed**")
-
-
-def _count_targets(workloads: dict[str, Found]) -> str:
-    met = missed = 0
-    for name, found in workloads.items():
-        for peer in AGAINST if SUBJECT in found["rounds"] else ():
-            target = TARGETS[name][AGAINST.index(peer)]
-            if target is not None and peer in found["rounds"]:
-                met, missed = (met + 1, missed) if _is_met(found, peer, target) else (met, missed + 1)
-    return f"{met} of {met + missed} targets met." if met + missed else ""
-
-
-def _is_met(found: Found, peer: str, target: float) -> bool:
-    return ratio(found["rounds"], SUBJECT, peer) <= target
+def _against_cheapest(found: Found) -> str:
+    cheapest = find_cheapest(found)
+    return "–" if cheapest is None else f"{ratio(found['rounds'], SUBJECT, cheapest):.2f} ({cheapest})"
 
 
 def _figure_table(workloads: dict[str, Found], key: str, show: Callable[[float], str]) -> str:
@@ -146,6 +159,21 @@ def _figure_table(workloads: dict[str, Found], key: str, show: Callable[[float],
         for found in workloads.values()
     ]
     return _table(["workload", *servers], rows)
+
+
+def _mode_parts(workloads: dict[str, Found]) -> list[str]:
+    if not any("user_us" in figures for found in workloads.values() for figures in found["summary"].values()):
+        return []  # results of before this was measured
+    servers = _list_servers(workloads)
+    rows = [
+        [found["title"], *(_show_modes(found["summary"].get(name, {})) for name in servers)]
+        for found in workloads.values()
+    ]
+    return ["## User + system time per answer, µs", _table(["workload", *servers], rows)]
+
+
+def _show_modes(figures: Found) -> str:
+    return f"{figures['user_us']:.1f} + {figures['system_us']:.1f}" if "user_us" in figures else "–"
 
 
 def _latency_table(workloads: dict[str, Found]) -> str:
@@ -164,7 +192,7 @@ def _latency_table(workloads: dict[str, Found]) -> str:
 
 def _extra_parts(extra: Found | None, stem: str, workloads: dict[str, Found]) -> list[str]:
     parts = []
-    promises = _judge_promises(extra or {"ramp": {}, "paced": {}, "idle": {}}, workloads)
+    promises = judge_promises(extra or {}, workloads)
     if promises:
         parts += ["## The other promises", _table(["promise", "measured", ""], promises)]
     if not extra:
@@ -192,7 +220,25 @@ def _extra_parts(extra: Found | None, stem: str, workloads: dict[str, Found]) ->
                 for name, found in extra["idle"].items()
             ],
         ),
+        *_boot_parts(extra.get("boot")),
     ]
+
+
+def _boot_parts(boot: Found | None) -> list[str]:
+    if not boot:
+        return []
+    rows = [
+        [
+            name,
+            f"{found['first_answer_ms']:.0f}",
+            f"{found['worker_ms']:.0f}",
+            f"{found['cpu_ms']:.0f}",
+            f"{found['kib_per_worker'] / 1024:.1f}",
+        ]
+        for name, found in boot.items()
+    ]
+    head = ["server", "command to answer, ms", "worker's birth to answer, ms", "CPU time till then, ms"]
+    return ["## Boot, and memory of a worker", _table([*head, "each worker more, MiB (PSS)"], rows)]
 
 
 def _show_cost(cost: float | None) -> str:
@@ -201,39 +247,6 @@ def _show_cost(cost: float | None) -> str:
 
 def _show_paced(found: Found) -> str:
     return f"{found['p50_us'] / 1000:.2f} / {found['p99_us'] / 1000:.2f} at {found['per_second']:,}/s"
-
-
-def _judge_promises(extra: Found, workloads: dict[str, Found]) -> list[list[str]]:
-    rows = []
-
-    def add(promise: str, measured: str, is_met: bool) -> None:
-        rows.append([promise, measured, "met" if is_met else "**missed**"])
-
-    for name in ("hello", "headers"):
-        rounds = workloads.get(name, {}).get("rounds", {})
-        if "gasgi-pure" in rounds and "uvicorn" in rounds:
-            value = ratio(rounds, "gasgi-pure", "uvicorn")
-            add(f"pure Python no dearer than uvicorn: {WORKLOADS[name].title}", f"{value:.2f}", value <= 1)
-    ramp = extra["ramp"].get(SUBJECT)
-    if ramp and None not in ramp.values():
-        spread = max(ramp.values()) / min(ramp.values())
-        steps = f"{min(map(int, ramp)):,} to {max(map(int, ramp)):,} connections"
-        add(f"cost flat from {steps} (dearest / cheapest ≤ {FLAT})", f"{spread:.2f}", spread <= FLAT)
-    paced = extra["paced"]
-    if SUBJECT in paced and "granian" in paced:
-        for pause, found in paced[SUBJECT].items():
-            mine, theirs = found["p99_us"] / 1000, paced["granian"][pause]["p99_us"] / 1000
-            add(f"p99 no worse than granian's, pause {pause} ms", f"{mine:.2f} ms, {theirs:.2f} ms", mine <= theirs)
-    idle = extra["idle"]
-    # Both are a gunicorn master and one worker; uvicorn alone has no master to count.
-    if SUBJECT in idle and "uvicorn-worker" in idle:
-        for key, text, scale in (
-            ("pss_kib_before", "memory", 1024),
-            ("kib_per_connection", "1,000 idle connections", 1.024),
-        ):
-            mine, theirs = idle[SUBJECT][key] / scale, idle["uvicorn-worker"][key] / scale
-            add(f"{text} no more than uvicorn-worker's", f"{mine:.1f} MiB, {theirs:.1f} MiB", mine <= theirs)
-    return rows
 
 
 def _list_refusals(results: Found) -> str:
@@ -246,7 +259,7 @@ def _list_refusals(results: Found) -> str:
     return "## Refused: errors in the run, so no numbers\n\n" + "\n".join(lines) if lines else ""
 
 
-def _draw_charts(results: Found) -> dict[str, str]:
+def draw_charts(results: Found) -> dict[str, str]:
     groups = []
     for name in WORKLOADS:
         summary = results["workloads"].get(name, {}).get("summary")

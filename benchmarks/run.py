@@ -15,24 +15,26 @@ from pathlib import Path
 from typing import Any
 
 from harness import extra, machine
-from harness.load import HERE, LoadError, prepare
+from harness.load import HERE, LoadError, needed_programs, prepare
 from harness.measure import Bench, ratio, summarise
-from harness.servers import DEFAULT, SERVERS
+from harness.servers import DEFAULT, SERVERS, Server
 from harness.servers import QUICK as QUICK_SERVERS
+from harness.workloads import GROUPS, WORKLOADS, Workload
 from harness.workloads import QUICK as QUICK_WORKLOADS
-from harness.workloads import WORKLOADS
 
 
 def main() -> int:
     """Run what the command line asks for and write one results file."""
     chosen = _read_arguments()
     cores = choose_cores(chosen.cores)
-    workloads = [WORKLOADS[name] for name in chosen.only or (QUICK_WORKLOADS if chosen.quick else list(WORKLOADS))]
-    servers = [SERVERS[name] for name in chosen.servers or (QUICK_SERVERS if chosen.quick else DEFAULT)]
+    workloads = choose_workloads(chosen.only or (QUICK_WORKLOADS if chosen.quick else list(GROUPS)))
+    workloads = workloads if not chosen.extra_only else []
+    servers = choose_servers(chosen.servers, QUICK_SERVERS if chosen.quick else DEFAULT)
     rounds = chosen.rounds or (3 if chosen.quick else 5)
     duration_s = chosen.seconds or 1
     try:
-        certificate, key = prepare(any(workload.is_websocket for workload in workloads) or chosen.extra)
+        needs_websocket = any(workload.is_websocket for workload in workloads)
+        certificate, key = prepare(needs_websocket, needed_programs(workloads))
     except LoadError as exc:
         print(exc, file=sys.stderr)
         return 2
@@ -44,7 +46,7 @@ def main() -> int:
     }
     path = Path(chosen.output) if chosen.output else _name_results(results["date"], results["commit"])
     started = time.monotonic()
-    for workload in workloads if not chosen.extra_only else []:
+    for workload in workloads:
         print(f"{workload.title} ({workload.name}), {rounds} rounds of {duration_s:g} s", flush=True)
         found = bench.compare(workload, [server for server in servers if server.serves(workload)], rounds)
         found["summary"] = summarise(found["rounds"])
@@ -64,8 +66,9 @@ def main() -> int:
 
 def _read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="four workloads, five servers, about two minutes")
-    parser.add_argument("--only", nargs="+", choices=list(WORKLOADS), metavar="WORKLOAD", help=", ".join(WORKLOADS))
+    parser.add_argument("--quick", action="store_true", help="five workloads, seven servers, about three minutes")
+    names = [*GROUPS, *WORKLOADS]
+    parser.add_argument("--only", nargs="+", choices=names, metavar="WORKLOAD", help=", ".join(names))
     parser.add_argument("--servers", nargs="+", choices=list(SERVERS), metavar="SERVER", help=", ".join(SERVERS))
     parser.add_argument("--rounds", type=int, help="turns of each server (5; quick: 3)")
     parser.add_argument("--seconds", type=int, help="length of one turn, whole seconds (1)")
@@ -74,6 +77,23 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument("--extra-only", action="store_true", help="nothing but the extra measurements")
     parser.add_argument("--output", help="the results file (default: benchmarks/results/DATE-COMMIT.json)")
     return parser.parse_args()
+
+
+def choose_workloads(names: list[str]) -> list[Workload]:
+    """The workloads of ``names``, each once; a name may be that of a group."""
+    each = dict.fromkeys(one for name in names for one in GROUPS.get(name, [name]))
+    return [WORKLOADS[name] for name in each]
+
+
+def choose_servers(named: list[str] | None, usual: list[str]) -> list[Server]:
+    """The servers that were named, or the usual ones as far as they are installed."""
+    if named:
+        return [SERVERS[name] for name in named]
+    servers = [SERVERS[name] for name in usual]
+    lacking = [server for server in servers if server.distribution and not machine.version(server.distribution)]
+    for server in lacking:
+        print(f"without {server.name}: {server.distribution} is not installed", flush=True)
+    return [server for server in servers if server not in lacking]
 
 
 def choose_cores(words: str | None) -> tuple[int | None, int | None]:
@@ -103,6 +123,7 @@ def _print_summary(found: dict[str, Any]) -> None:
         spread = f"({figures['cpu_us_min']:.1f} to {figures['cpu_us_max']:.1f})"
         print(
             f"  {name:<24} {figures['cpu_us']:8.1f} µs/answer {spread:<18} {ratio(found['rounds'], first, name):6.2f}"
+            f"  {figures['user_us']:.1f} user + {figures['system_us']:.1f} system"
             f" {figures['per_second']:9.0f}/s  p99 {figures['p99_us'] / 1000:7.2f} ms"
             f"  {figures['pss_kib'] / 1024:6.1f} MiB",
             flush=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,17 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "scripts")]
+
+from reader_report import for_readers, option_costs  # noqa: E402
+
 RESULTS = ROOT / "benchmarks" / "results"
 # In a line of its own on a page: the newest report of the benchmarks goes there.
 MARK = "<!-- the newest benchmark report -->"
+COSTS_MARK = "<!-- what options cost -->"
+# What a page links to outside of docs/ is shown by the repository, which pyproject.toml names.
+REPOSITORY = re.search(r'^Source = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
+OUTWARD = re.compile(r"\]\(\.\./([^)\s]+)\)")
 LINK = re.compile(r"(!?)\[([^\]]+)\]\((?!https?:|#)([^)\s]+)\)")
 LONG_CODE = re.compile(r"(?<=[ >])<code>(\w[\w,/ .-]{24,})</code>")
 FETCHED = re.compile(
@@ -41,11 +50,14 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     """Put the report in, and take the text of files from outside docs/ as they are written for their own place."""
     if MARK in markdown:
         markdown = markdown.replace(MARK, _report())
+    if COSTS_MARK in markdown:
+        costs = option_costs(json.loads((ROOT / "benchmarks" / "tuning" / "results.json").read_text()))
+        markdown = markdown.replace(COSTS_MARK, costs)
     source = page.file.src_uri
     if source in OUTSIDE:
         text = (ROOT / OUTSIDE[source]).read_text()
         return LINK.sub(_relink, text)
-    return markdown
+    return OUTWARD.sub(rf"]({REPOSITORY}/blob/main/\1)", markdown)
 
 
 def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
@@ -73,13 +85,13 @@ def _report() -> str:
     if report is None:
         return "No results have been committed yet: `make bench` writes them."
     # One level down, since the page has a title of its own.
-    text = re.sub(r"^(#+) ", r"#\1 ", report.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^(#+) ", r"#\1 ", for_readers(report.read_text()), flags=re.MULTILINE)
     return re.sub(rf"\]\(({re.escape(report.stem)}-[^)]+\.svg)\)", r"](benchmarks/\1)", text)
 
 
 def _relink(match: re.Match[str]) -> str:
-    """A link to a page stays one; a link to another file of the tree becomes the file's name."""
+    """A link to a page stays one; a link to another file of the tree goes to the repository."""
     bang, text, target = match.groups()
     if target.startswith("docs/"):
         return f"{bang}[{text}]({target.removeprefix('docs/')})"
-    return f"{text} (`{target}`)" if text.strip("`") != target else f"`{target}`"
+    return f"{bang}[{text}]({REPOSITORY}/blob/main/{target})"

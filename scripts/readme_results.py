@@ -23,8 +23,9 @@ CHART = ROOT / "docs" / "readme.svg"
 RESULTS = ROOT / "benchmarks" / "results"
 BEGIN, END = "<!-- begin: scripts/readme_results.py -->", "<!-- end: scripts/readme_results.py -->"
 # Those where gasgi is dearer than a peer belong in it.
-SHOWN = ("hello", "headers", "fastapi", "post-64kib", "ws-1kib", "tls", "connect")
-SERVERS = ("gasgi", "granian", "uvicorn", "uvicorn-worker", "hypercorn", "gunicorn")
+SHOWN = ("hello", "headers", "fastapi", "post-64kib", "ws-1kib", "tls", "connect", "h2-10x10")
+SERVERS = ("gasgi", "granian", "peregrine", "h2corn", "uvicorn", "uvicorn-worker", "hypercorn", "gunicorn")
+VERSIONS = ("python", "gunicorn", "granian", "peregrine-server", "h2corn", "uvicorn", "hypercorn")
 NAMES = {"gunicorn": "gunicorn's own worker"}
 
 
@@ -51,7 +52,7 @@ def part() -> str:
     lines += [[found["title"], *(cell(found, name) for name in servers)] for found in chosen(results)]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     machine, versions = results["machine"], results["versions"]
-    named = [name for name in ("python", "gunicorn", "granian", "uvicorn", "hypercorn") if name in versions]
+    named = [name for name in VERSIONS if name in versions]
     source = (
         f"One worker on one core, {machine['processor']}, {results['date'][:10]}, commit {results['commit']}; "
         + ", ".join(f"{name} {versions[name]}" for name in named)

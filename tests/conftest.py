@@ -5,6 +5,7 @@ The same with IPv6, which containers often lack.
 
 from __future__ import annotations
 
+import os
 import socket
 
 import hypothesis
@@ -15,6 +16,13 @@ from tests.support import programs
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return more processes than cores for ``-n auto``: most of what takes long waits for a process or a deadline."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + min(2 * cores, 4)
 
 
 @pytest.hookimpl(tryfirst=True)

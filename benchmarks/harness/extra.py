@@ -1,4 +1,4 @@
-"""What is no workload of the table: many connections, latency at equal load, memory of idle connections."""
+"""What is no workload of the table: many connections, latency at equal load, memory when idle, the time to boot."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
+from harness.boot import measure_boot
 from harness.load import LoadError, put_load
 from harness.measure import Bench, Running
 from harness.servers import Server
@@ -26,18 +27,23 @@ IDLE_CONNECTIONS = 2000
 
 
 def measure(bench: Bench, servers: list[Server]) -> dict[str, Any]:
-    """Run all three on every server that can answer hello."""
+    """Run all of it on every server."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     largest = max(count for count in RAMP if count + 500 < hard)
-    results: dict[str, Any] = {"ramp": {}, "paced": {}, "idle": {}, "failed": {}}
+    parts = {
+        "ramp": _under_load(_ramp(largest)),
+        "paced": _under_load(_paced),
+        "idle": _under_load(_idle),
+        "boot": measure_boot,
+    }
+    results: dict[str, Any] = {name: {} for name in [*parts, "failed"]}
     for server in servers:
-        for name, part in (("ramp", _ramp(largest)), ("paced", _paced), ("idle", _idle)):
+        for name, part in parts.items():
+            if name == "boot" and server.name.startswith("floor"):
+                continue  # one process whatever it is told
             try:
-                # A fresh server for each: what one part left behind must not count for the next.
-                with bench.running(server, HELLO) as running:
-                    put_load(HELLO, running.port, bench.warm_up_s, bench.cores[1])
-                    results[name][server.name] = part(bench, running)
+                results[name][server.name] = part(bench, server)
             except LoadError as exc:
                 results["failed"][f"{server.name}, {name}"] = str(exc)
                 bench.say(f"  {server.name:<24} {name} REFUSED: {exc}")
@@ -45,6 +51,16 @@ def measure(bench: Bench, servers: list[Server]) -> dict[str, Any]:
             bench.say(f"  {server.name:<24} {name} {results[name][server.name]}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return results
+
+
+def _under_load(part: Callable[[Bench, Running], dict[str, Any]]) -> Callable[[Bench, Server], dict[str, Any]]:
+    def measure_part(bench: Bench, server: Server) -> dict[str, Any]:
+        # A fresh server for each: what one part left behind must not count for the next.
+        with bench.running(server, HELLO) as running:
+            put_load(HELLO, running.port, bench.warm_up_s, bench.cores[1])
+            return part(bench, running)
+
+    return measure_part
 
 
 def _ramp(largest: int) -> Callable[[Bench, Running], dict[str, float | None]]:

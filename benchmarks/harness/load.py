@@ -8,11 +8,14 @@ import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from harness import h2load
 from harness.processes import pin
 from harness.workloads import Workload
 
@@ -23,6 +26,7 @@ __all__ = [
     "LoadError",
     "check_answer",
     "compile_c",
+    "needed_programs",
     "prepare",
     "put_load",
     "run_load",
@@ -32,6 +36,7 @@ __all__ = [
 
 HERE = Path(__file__).resolve().parent.parent
 BUILD = HERE / "build"
+PACKAGES = {"h2load": "nghttp2-client", "nghttp": "nghttp2-client"}  # where Debian calls the package otherwise
 
 
 class LoadError(RuntimeError):
@@ -53,11 +58,12 @@ class Load:
         return self.answers / self.duration_s
 
 
-def prepare(needs_websocket: bool) -> tuple[Path, Path]:
+def prepare(needs_websocket: bool, programs: Iterable[str] = ()) -> tuple[Path, Path]:
     """Build the WebSocket load and a certificate; say what is missing on this machine. Return certificate and key."""
-    for program in ("wrk", "openssl"):
+    for program in ("wrk", "openssl", *programs):
         if not shutil.which(program):
-            raise LoadError(f"{program} is not installed (Debian, Ubuntu: apt install {program}; macOS: brew)")
+            package = PACKAGES.get(program, program)
+            raise LoadError(f"{program} is not installed (Debian, Ubuntu: apt install {package}; macOS: brew)")
     BUILD.mkdir(exist_ok=True)
     if needs_websocket:
         compile_c("ws_load")
@@ -91,10 +97,24 @@ def wait_for_port(port: int, is_alive: Any, deadline_s: float = 20.0) -> None:
     raise LoadError(f"nobody listened within {deadline_s:.0f} s")
 
 
+def needed_programs(workloads: Iterable[Workload]) -> list[str]:
+    """What ``workloads`` need beside the programs that every run needs."""
+    needed: dict[str, None] = {}
+    for workload in workloads:
+        needed |= dict.fromkeys(["h2load", "nghttp"] * workload.is_http2 + ["nginx"] * workload.is_proxied)
+    return list(needed)
+
+
 def check_answer(workload: Workload, port: int) -> None:
     """Ask once and compare the whole answer; the WebSocket load compares every message itself."""
     if workload.is_websocket:
         return
+    status, body = _ask_http2(workload, port) if workload.is_http2 else _ask(workload, port)
+    if status != 200 or body != workload.answer:
+        raise LoadError(f"asked for {workload.path} and got {status} and {len(body)} bytes, {body[:80]!r}")
+
+
+def _ask(workload: Workload, port: int) -> tuple[int, bytes]:
     connection: http.client.HTTPConnection
     if workload.is_tls:
         context = ssl.create_default_context()
@@ -103,14 +123,33 @@ def check_answer(workload: Workload, port: int) -> None:
         connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=context)
     else:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    sent = b"x" * workload.post_bytes or None
-    connection.request("POST" if sent else "GET", workload.path, body=sent)
+    posted = workload.payload
+    fields = {"Content-Type": workload.payload_type} if posted else {}
+    connection.request("POST" if posted else "GET", workload.path, body=posted or None, headers=fields)
     answer = connection.getresponse()
     body = answer.read()
     connection.close()
-    expected = workload.body if sent is None else sent
-    if answer.status != 200 or (len(body) != len(expected or b"") or (sent is None and body != expected)):
-        raise LoadError(f"asked for {workload.path} and got {answer.status} {body[:80]!r}")
+    return answer.status, body
+
+
+def _ask_http2(workload: Workload, port: int) -> tuple[int, bytes]:
+    command = h2load.ask_command(workload, port, _write_payload(workload))
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=10, check=False)
+    except subprocess.TimeoutExpired as exc:
+        raise LoadError(f"no answer over HTTP/2 in {exc.timeout} s") from exc
+    # It does not tell the status, and h2load does: what is not 2xx there is an error of the run.
+    return (200, done.stdout) if not done.returncode else (0, done.stderr)
+
+
+def _write_payload(workload: Workload) -> Path | None:
+    """Have what is posted in a file, where every load takes it from."""
+    if not workload.payload:
+        return None
+    BUILD.mkdir(exist_ok=True)
+    path = BUILD / f"{workload.name}.payload"
+    path.write_bytes(workload.payload)
+    return path
 
 
 def put_load(
@@ -127,20 +166,41 @@ def put_load(
     if workload.is_websocket:
         command = [str(BUILD / "ws_load"), str(port), str(count), str(workload.message_bytes), str(duration_s)]
         found = run_load(command, core, duration_s)
+    elif workload.is_http2:
+        found = _run_h2load(workload, port, count, duration_s, core)
     else:
-        url = f"{'https' if workload.is_tls else 'http'}://127.0.0.1:{port}{workload.path}"
-        script, argument = ("paced", str(pause_ms)) if pause_ms else (workload.script, workload.argument)
-        command = [*wrk(count, duration_s, timeout_s=10), "--script", f"wrk/{script}.lua", url]
-        found = run_load([*command, "--", argument] if argument else command, core, duration_s)
+        found = _run_wrk(workload, port, count, duration_s, core, pause_ms)
     if any(found["errors"].values()):
         raise LoadError(f"{workload.name}: errors in the run: {found['errors']}")
     if not found["answers"]:
         raise LoadError(f"{workload.name}: no answer at all")
-    shortest = workload.message_bytes or workload.post_bytes or len(workload.body or b"")
+    shortest = workload.message_bytes or len(workload.answer)
     # The last answers may be cut off by the end of the run, so one answer's worth per connection is forgiven.
     if found["bytes"] + shortest * count < found["answers"] * shortest:
         raise LoadError(f"{workload.name}: {found['bytes'] / found['answers']:.0f} bytes per answer are too few")
     return Load(found["answers"], found["duration_us"] / 1e6, found["p50_us"], found["p99_us"])
+
+
+def _run_wrk(
+    workload: Workload, port: int, connections: int, duration_s: float, core: int | None, pause_ms: int
+) -> dict[str, Any]:
+    script, arguments = workload.script, [workload.argument] if workload.argument else []
+    if pause_ms:
+        script, arguments = "paced", [str(pause_ms)]
+    elif workload.payload:
+        arguments = [str(_write_payload(workload)), workload.payload_type]
+    url = f"{'https' if workload.is_tls else 'http'}://127.0.0.1:{port}{workload.path}"
+    command = [*wrk(connections, duration_s, timeout_s=10), "--script", f"wrk/{script}.lua", url]
+    return run_load([*command, "--", *arguments] if arguments else command, core, duration_s)
+
+
+def _run_h2load(workload: Workload, port: int, connections: int, duration_s: float, core: int | None) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "answers"
+        command = h2load.load_command(workload, port, connections, duration_s, log, _write_payload(workload))
+        done = _run_pinned(command, core, duration_s)
+        found = h2load.read_report(done.stdout, log.read_text() if log.exists() else "", workload.is_tls)
+    return found or _complain(command, done)
 
 
 def wrk(connections: int, duration_s: float, *, timeout_s: int) -> list[str]:
@@ -151,7 +211,16 @@ def wrk(connections: int, duration_s: float, *, timeout_s: int) -> list[str]:
 
 def run_load(command: list[str], core: int | None, duration_s: float) -> dict[str, Any]:
     """Run a load pinned to ``core`` and return what its RESULT line says; raise LoadError without one."""
-    done = subprocess.run(
+    done = _run_pinned(command, core, duration_s)
+    for line in done.stdout.splitlines():
+        if line.startswith("RESULT "):
+            found: dict[str, Any] = json.loads(line[7:])
+            return found
+    return _complain(command, done)
+
+
+def _run_pinned(command: list[str], core: int | None, duration_s: float) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         command,
         cwd=HERE,
         capture_output=True,
@@ -160,8 +229,7 @@ def run_load(command: list[str], core: int | None, duration_s: float) -> dict[st
         preexec_fn=lambda: pin(core),
         check=False,
     )
-    for line in done.stdout.splitlines():
-        if line.startswith("RESULT "):
-            found: dict[str, Any] = json.loads(line[7:])
-            return found
+
+
+def _complain(command: list[str], done: subprocess.CompletedProcess[str]) -> NoReturn:
     raise LoadError(f"{command[0]} gave no result: {(done.stderr or done.stdout).strip()[-300:]}")

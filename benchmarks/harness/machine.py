@@ -12,10 +12,12 @@ from typing import Any
 
 from harness.load import HERE
 
-__all__ = ["commit", "describe", "version"]
+__all__ = ["commit", "describe", "program_version", "version"]
 
-_DISTRIBUTIONS = ["gasgi", "gunicorn", "gunicorn_h1c", "granian", "uvicorn", "uvicorn-worker", "hypercorn", "httptools"]
-_DISTRIBUTIONS += ["uvloop", "aiofastnet", "picows", "websockets", "fastapi", "starlette", "pydantic"]
+_PROGRAMS = {"wrk": "-v", "h2load": "--version", "nginx": "-v"}  # and how each is asked for its version
+_DISTRIBUTIONS = ["gasgi", "gunicorn", "gunicorn_h1c", "granian", "peregrine-server", "h2corn", "uvicorn", "zttp"]
+_DISTRIBUTIONS += ["uvicorn-worker", "hypercorn", "httptools", "h2", "uvloop", "aiofastnet", "picows", "websockets"]
+_DISTRIBUTIONS += ["fastapi", "starlette", "pydantic"]
 
 
 def commit() -> str:
@@ -32,9 +34,7 @@ def describe() -> dict[str, Any]:
         "versions": {
             "python": platform.python_version(),
             "openssl": ssl.OPENSSL_VERSION,
-            "wrk": subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)
-            .stdout.split("[")[0]
-            .strip(),
+            **{name: found for name, flag in _PROGRAMS.items() if (found := program_version(name, flag))},
             **{name: found for name in _DISTRIBUTIONS if (found := version(name))},
         },
         "machine": {
@@ -53,6 +53,17 @@ def version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def program_version(name: str, flag: str) -> str | None:
+    """The version that an installed program names itself; None when it is not installed."""
+    try:
+        done = subprocess.run([name, flag], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    # wrk and h2load name themselves first, nginx says "nginx version: nginx/1.22.1".
+    named = (done.stdout or done.stderr).partition("[")[0].split(name)[-1]
+    return named.split("\n")[0].strip(" /:") or None
 
 
 def _git(*words: str) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.client
 import os
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from harness.distance import CoreDistance
+from harness.front import nginx
 from harness.load import HERE, LoadError, check_answer, put_load, wait_for_port
 from harness.processes import ProcessTree, free_port
 from harness.servers import Launch, Server
@@ -28,6 +30,8 @@ class Round:
     """One run of one server: CPU time per answer, throughput, latency, and memory and the cores' distance after it."""
 
     cpu_us: float
+    user_us: float
+    system_us: float
     per_second: float
     p50_us: float
     p99_us: float
@@ -69,18 +73,29 @@ class Bench:
     @contextlib.contextmanager
     def running(self, server: Server, workload: Workload) -> Iterator[Running]:
         """Start ``server``, wait until it answers rightly, and stop it in the end."""
+        with contextlib.ExitStack() as stack:
+            running = stack.enter_context(self.started(server, workload))
+            try:
+                wait_for_port(running.port, running.tree.is_alive)
+                if workload.is_proxied:
+                    # On the core of the load, of which it is a part: only the server's time counts.
+                    front = stack.enter_context(nginx(running.port, self.cores[1]))
+                    running = dataclasses.replace(running, port=front)
+                check_answer(workload, running.port)
+            except (LoadError, OSError, http.client.HTTPException) as exc:
+                raise LoadError(f"{exc!r}\n{running.last_output()}") from exc
+            yield running
+
+    @contextlib.contextmanager
+    def started(self, server: Server, workload: Workload, workers: int = 1) -> Iterator[Running]:
+        """Start ``server`` and stop it in the end."""
         port = free_port()
         with tempfile.TemporaryFile() as output:
-            command = server.command(Launch(workload, port, self.certificate, self.key))
+            command = server.command(Launch(workload, port, self.certificate, self.key, workers))
             path = [str(HERE)] if server.source is None else [str(server.source), str(HERE)]
             env = {"PYTHONPATH": os.pathsep.join(path), **server.env}
             running = Running(ProcessTree(command, self.cores[0], env, HERE, output), port, output)
             try:
-                try:
-                    wait_for_port(port, running.tree.is_alive)
-                    check_answer(workload, port)
-                except (LoadError, OSError, http.client.HTTPException) as exc:
-                    raise LoadError(f"{exc!r}\n{running.last_output()}") from exc
                 yield running
             finally:
                 running.tree.stop()
@@ -114,7 +129,7 @@ class Bench:
         for name, why in failed.items():
             self.say(f"  {name:<24} REFUSED: {why}")
         return {
-            "rounds": {name: [asdict(found) for found in each] for name, each in measured.items()},
+            "rounds": {name: [dataclasses.asdict(found) for found in each] for name, each in measured.items()},
             "failed": failed,
         }
 
@@ -127,12 +142,15 @@ class Bench:
 
     def _measure_once(self, running: Running, workload: Workload) -> Round:
         distance_ns = self.distance.wait_until_near()
-        before = running.tree.cpu_ns()
+        before = running.tree.cpu_time()
         load = put_load(workload, running.port, self.duration_s * workload.stretch, self.cores[1])
-        cpu_ns = running.tree.cpu_ns() - before
+        cpu_ns, user_share = running.tree.cpu_time().since(before)
+        cpu_us = cpu_ns / load.answers / 1000
         pss_kib, rss_kib = running.tree.memory_kib()
         return Round(
-            cpu_ns / load.answers / 1000,
+            cpu_us,
+            cpu_us * user_share,
+            cpu_us * (1 - user_share),
             load.per_second,
             load.p50_us,
             load.p99_us,

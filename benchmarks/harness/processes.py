@@ -12,10 +12,11 @@ import signal
 import socket
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-__all__ = ["ProcessTree", "free_port", "pin"]
+__all__ = ["CpuTime", "ProcessTree", "free_port", "pin", "read_ticks"]
 
 _CPUCLOCK_SCHED = 2
 
@@ -31,6 +32,20 @@ def pin(core: int | None) -> None:
     """Keep this process and its future children on ``core``; None: wherever the kernel likes."""
     if core is not None:
         os.sched_setaffinity(0, {core})
+
+
+@dataclass(frozen=True)
+class CpuTime:
+    """What a tree had used at some time. The kernel counts user and system time in ticks only, and by samples."""
+
+    total_ns: int
+    user_ticks: int
+    system_ticks: int
+
+    def since(self, before: CpuTime) -> tuple[int, float]:
+        """Nanoseconds since ``before``, and which share of them was user time."""
+        user, system = self.user_ticks - before.user_ticks, self.system_ticks - before.system_ticks
+        return self.total_ns - before.total_ns, user / (user + system) if user + system else 0.0
 
 
 class ProcessTree:
@@ -71,6 +86,12 @@ class ProcessTree:
                 total += time.clock_gettime_ns((~pid << 3) | _CPUCLOCK_SCHED)
         return total
 
+    def cpu_time(self) -> CpuTime:
+        """The same, and in which mode it was spent."""
+        ticks = [read_ticks(_read(f"/proc/{pid}/stat")) for pid in self.pids()]
+        user, system = (sum(each) for each in zip(*ticks, strict=True))
+        return CpuTime(self.cpu_ns(), user, system)
+
     def memory_kib(self) -> tuple[int, int]:
         """Proportional set size and resident set size of the tree."""
         pss = rss = 0
@@ -94,6 +115,13 @@ class ProcessTree:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self._process.wait()
+
+
+def read_ticks(stat: str) -> tuple[int, int]:
+    """User and system time out of the text of /proc/PID/stat; zeros when it is empty: the process has ended."""
+    # The name of the program, in brackets, may hold anything.
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]), int(fields[12])) if fields else (0, 0)
 
 
 def _read(path: str) -> str:

@@ -9,6 +9,7 @@ from html import escape
 __all__ = ["COLOURS", "draw_bars", "draw_lines"]
 
 COLOURS = ["#0c6b58", "#7fb8a8", "#bcd9cf", "#c2562d", "#e39a72", "#3d6fb4", "#86a7d6", "#8a6bb1", "#8d8d8d", "#a8a8a8"]
+COLOURS += ["#c9a227", "#7d4f50", "#2f8fa3"]
 STYLE = (
     "<style>text{font:12px system-ui,'DejaVu Sans',sans-serif;fill:#22302c}.soft{fill:#66736e}.title{font-weight:600;"
     "font-size:14px}.axis{stroke:#ccd5d1}.sheet{fill:#fff}</style>"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from harness.front import KEPT
+
 __all__ = ["EXPERIMENTS", "Experiment", "Variant"]
 
 
@@ -39,7 +41,6 @@ def _collector(name: str, freeze: str, threshold: str) -> Variant:
 
 
 UNKEPT = "proxy_http_version 1.0; proxy_set_header Connection close;"
-KEPT = 'proxy_http_version 1.1; proxy_set_header Connection "";'
 
 EXPERIMENTS = (
     Experiment(

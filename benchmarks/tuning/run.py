@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent)]
 
 from harness import machine  # noqa: E402
+from harness.front import nginx  # noqa: E402
 from harness.load import LoadError, prepare, wait_for_port  # noqa: E402
 from harness.processes import ProcessTree, free_port  # noqa: E402
 from harness.svg import COLOURS, draw_bars  # noqa: E402
@@ -39,19 +40,6 @@ FIGURES = {
     "max_ms": "the slowest answer, ms",
     "served": "clients that were answered",
 }
-NGINX = """
-daemon off; pid {directory}/nginx.pid; error_log {directory}/error.log; worker_processes 1;
-events {{ worker_connections 1024; }}
-http {{
-    access_log off; client_body_temp_path {directory}/b; proxy_temp_path {directory}/p; fastcgi_temp_path {directory}/f;
-    uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;
-    upstream worker {{ server 127.0.0.1:{worker}; keepalive 64; }}
-    server {{
-        listen 127.0.0.1:{front}; keepalive_requests 1000000;
-        location / {{ proxy_pass http://worker; {lines} }}
-    }}
-}}
-"""
 
 
 def main() -> int:
@@ -129,19 +117,9 @@ class Bench:
                     wait_for_port(port, tree.is_alive)
                 except LoadError as exc:
                     raise LoadError(f"{exc}: {(directory / 'gunicorn.log').read_text()}") from exc
-                front = self._front(stack, variant, port, directory) if variant.nginx else port
+                front = stack.enter_context(nginx(port, 1, variant.nginx)) if variant.nginx else port
                 wait_for_answer(f"{'https' if variant.is_tls else 'http'}://127.0.0.1:{front}/")
                 yield tree, front
-
-    def _front(self, stack: contextlib.ExitStack, variant: Variant, port: int, directory: Path) -> int:
-        front = free_port()
-        path = directory / "nginx.conf"
-        path.write_text(NGINX.format(directory=directory, worker=port, front=front, lines=variant.nginx))
-        output = stack.enter_context((directory / "nginx.log").open("wb"))
-        proxy = ProcessTree(["nginx", "-p", str(directory), "-c", str(path)], 1, {}, directory, output)
-        stack.callback(proxy.stop)
-        wait_for_port(front, proxy.is_alive)
-        return front
 
     def _measure(self, experiment: Experiment, variant: Variant, tree: ProcessTree, port: int) -> dict[str, float]:
         if experiment.is_burst:

@@ -1,7 +1,9 @@
--- A POST whose body has the length given as the argument, bytes.
+-- A POST of what the file of the first argument holds; the second is its content type.
 dofile("wrk/report.lua")
 function init(arguments)
+  local file = assert(io.open(arguments[1], "rb"))
   wrk.method = "POST"
-  wrk.headers["Content-Type"] = "application/octet-stream"
-  wrk.body = string.rep("gasgi 16 bytes. ", tonumber(arguments[1]) / 16)
+  wrk.headers["Content-Type"] = arguments[2]
+  wrk.body = file:read("*a")
+  file:close()
 end

@@ -78,7 +78,7 @@ cdef tuple FLAWS = (
     "",
     "field name is not a token in lower case",
     "control character in a field value",
-    "field value begins or ends with a blank",
+    "field value begins or ends with whitespace",
 )
 
 cdef uint32_t STEPS[4096]
@@ -364,7 +364,7 @@ cdef class HpackDecoder:
                 entry = self._entry_at(index)
             elif first & 0xE0 == 0x20:
                 if count:
-                    raise error("table size update behind a field")
+                    raise error("table size update after a field")
                 index = read_integer(source, size, &position, 0x1F)
                 if index > self._max_table_bytes:
                     raise error("table size update above the setting")
@@ -397,7 +397,7 @@ cdef class HpackDecoder:
             return &STATIC[index - 1]
         if index > STATICS and index - STATICS <= self._table.count:
             return entry_at(&self._table, index - STATICS - 1)
-        raise error("index outside the tables")
+        raise error("index outside the header tables")
 
     cdef tuple _read_literal(self, const uint8_t* source, Py_ssize_t size, Py_ssize_t* position, Entry* literal):
         """Read a literal; ``literal`` borrows the field that is returned."""

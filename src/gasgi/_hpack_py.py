@@ -61,7 +61,7 @@ def _entry(name: bytes, value: bytes) -> _Entry:
     elif _find_control(value):
         flaw = "control character in a field value"
     elif value != value.strip(_BLANKS):
-        flaw = "field value begins or ends with a blank"
+        flaw = "field value begins or ends with whitespace"
     return _Entry((name, value), len(name) + len(value) + ENTRY_OVERHEAD, flaw)
 
 
@@ -113,7 +113,7 @@ class HpackDecoder:
                 self._insert(entry)
             elif first & 0x20:
                 if count:
-                    raise Http2Error(COMPRESSION_ERROR, "table size update behind a field")
+                    raise Http2Error(COMPRESSION_ERROR, "table size update after a field")
                 table_bytes, position = _read_integer(block, position, 0x1F)
                 self._resize(table_bytes)
                 continue
@@ -140,7 +140,7 @@ class HpackDecoder:
             return _STATIC_ENTRIES[index - 1]
         index -= len(_STATIC_ENTRIES) + 1
         if not 0 <= index < len(self._entries):
-            raise Http2Error(COMPRESSION_ERROR, "index outside the tables")
+            raise Http2Error(COMPRESSION_ERROR, "index outside the header tables")
         return self._entries[index]
 
     def _read_literal(self, block: bytes, position: int, mask: int) -> tuple[_Entry, int]:

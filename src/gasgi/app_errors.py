@@ -88,7 +88,7 @@ def safe_text(value: object, convert: Callable[[Any], str] = str) -> str:
     try:
         text = str.__str__(convert(value))  # str() may give a subclass, with methods of its own
     except BaseException:  # the application's code, which may raise SystemExit here
-        return "<its text cannot be had>"
+        return "<its text is not available>"
     return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + "…"
 
 
@@ -153,7 +153,7 @@ def _excerpt(exc: BaseException) -> Iterator[str]:
                 seen.add(id(other))
                 waiting.append((other, how))
     if waiting:
-        yield "More exceptions belong to it\n"
+        yield "Further exceptions are not shown\n"
 
 
 def _frames_of(trace: TracebackType | None) -> list[str]:

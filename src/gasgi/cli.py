@@ -1,147 +1,82 @@
-"""The ``gasgi`` command: gunicorn with gasgi's worker and gasgi's settings as flags; everything else is gunicorn's own.
+"""The ``gasgi`` command: serve, or what else is asked for by its first words.
 
-Besides ``worker`` the only module that imports gunicorn. Must not be imported by it: registering settings changes what
-gunicorn's parser knows.
+Imports gunicorn only where it is needed, so that there can be a report of an installation that does not load.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from types import ModuleType
-from typing import Any
 
-import gunicorn
-from gunicorn import config
-from gunicorn.app.base import Application
-from gunicorn.app.wsgiapp import WSGIApplication
-
-from gasgi import __version__, top
 from gasgi.console import reader_may_leave
-from gasgi.setting import Setting, whole_number
-from gasgi.setting_sources import find_config_module, render_settings
-from gasgi.settings import OWN_SETTINGS
 
-__all__ = ["main", "read_configuration", "register_settings", "show_settings"]
+__all__ = ["main"]
 
-USAGE = "%(prog)s [OPTIONS] [APP_MODULE]"
-WORKER_CLASS = "gasgi.Worker"
-METAVARS = {bool: "BOOL", int: "INT", float: "NUMBER", str: "STRING", tuple: "LIST"}
+REPORT = "--report"
+SHOW_SETTINGS = "--show-settings"
+# Until 0.1 the name of --show-settings.
+OLD_SHOW_SETTINGS = "--settings"
 
 
-def main() -> None:
-    """Run the command; does not return while gunicorn serves."""
-    with reader_may_leave():
-        if sys.argv[1:] in (["-v"], ["--version"]):
-            print(f"gasgi {__version__} on gunicorn {gunicorn.__version__}")
-            return
-        if sys.argv[1:2] == ["top"]:
-            top.main(sys.argv[2:])
-            return
-        register_settings()
-        GasgiApplication(USAGE, prog="gasgi").run()
+def main(arguments: list[str] | None = None, *, is_module: bool = False) -> int:
+    """Run the command and return its exit code; does not return while gunicorn serves.
 
-
-def register_settings() -> None:
-    """Make gasgi's settings known to gunicorn: as flags, in configuration files and in ``--print-config``."""
-    known = {setting.name for setting in config.KNOWN_SETTINGS}
-    for setting in OWN_SETTINGS.values():
-        if setting.name not in known:
-            _register(setting)
-
-
-def read_configuration(arguments: list[str]) -> tuple[Any, ModuleType | None]:
-    """Return gunicorn's configuration for these arguments and the configuration file as executed.
-
-    Exits with gunicorn's message when it is impossible. Changes the working directory as gunicorn does.
+    ``is_module`` is whether it was started as ``python -m gasgi``, which printed the report until 0.1.
     """
-    register_settings()
-    before, sys.argv = sys.argv, ["gasgi", *arguments]
+    arguments = sys.argv[1:] if arguments is None else arguments
+    with reader_may_leave():
+        if is_module and not arguments and not _finds_configuration():
+            _tell_of_new_spelling("python -m gasgi", REPORT)
+            arguments = [REPORT]
+        elif OLD_SHOW_SETTINGS in arguments:
+            _tell_of_new_spelling(OLD_SHOW_SETTINGS, SHOW_SETTINGS)
+            arguments = [SHOW_SETTINGS if word == OLD_SHOW_SETTINGS else word for word in arguments]
+        if arguments == [REPORT]:
+            return _report()
+        if REPORT in arguments:
+            print(f"gasgi {REPORT} takes no other arguments", file=sys.stderr)
+            return 2
+        if SHOW_SETTINGS in arguments:
+            return _show_settings([word for word in arguments if word != SHOW_SETTINGS])
+        if arguments[:1] == ["top"]:
+            from gasgi import top
+
+            top.main(arguments[1:])
+            return 0
+        from gasgi.gunicorn_app import serve
+
+        serve(arguments)
+        return 0
+
+
+def _finds_configuration() -> bool:
+    """Whether gunicorn would find its arguments elsewhere than on the command line."""
+    return os.path.exists("gunicorn.conf.py") or "GUNICORN_CMD_ARGS" in os.environ
+
+
+def _tell_of_new_spelling(old: str, new: str) -> None:
+    print(f"{old}: use gasgi {new}; the next release takes no other spelling", file=sys.stderr)
+
+
+def _report() -> int:
+    from gasgi.worker.build_info import report
+
+    print(report())
     try:
-        cfg = _Configuration(USAGE, prog="gasgi").cfg
-    finally:
-        sys.argv = before
-    return cfg, find_config_module(cfg, sys.modules)
+        import gasgi._accel  # noqa: F401  # here, so that a module that does not load is part of the report
+    except ImportError as exc:
+        print(f"\ngasgi does not load: {type(exc).__name__}: {exc}")
+        return 1
+    return 0
 
 
-def show_settings(arguments: list[str]) -> str:
-    """Return every setting, its value and where it came from, as ``gasgi`` with these arguments would have it."""
-    cfg, config_module = read_configuration(arguments)
-    return render_settings(cfg, config_module, {**os.environ, **cfg.env})
+def _show_settings(arguments: list[str]) -> int:
+    from gasgi.errors import SettingError
+    from gasgi.gunicorn_app import show_settings
 
-
-class _DefaultWorker:
-    """Mixed into gunicorn's applications: the worker class is gasgi's unless the user names another."""
-
-    cfg: Any
-
-    def load_default_config(self) -> None:
-        super().load_default_config()  # type: ignore[misc]  # gunicorn's applications have it
-        for setting in self.cfg.settings.values():
-            if setting.type is int:
-                setting.type = whole_number  # int() takes 1_0 for ten
-        worker_class = self.cfg.settings["worker_class"]
-        worker_class.default = WORKER_CLASS
-        worker_class.set(WORKER_CLASS)
-
-
-class GasgiApplication(_DefaultWorker, WSGIApplication):  # type: ignore[misc]  # gunicorn has no types
-    """What ``gunicorn`` runs, with gasgi's worker."""
-
-    def run(self) -> None:
-        """Run gunicorn; ``--check-config`` asks the worker class too, which gunicorn by itself does not."""
-        if self.cfg.check_config:
-            check = getattr(self.cfg.worker_class, "check_config", None)
-            if check is not None:
-                os.environ.update(self.cfg.env)  # as the arbiter does before it asks
-                try:
-                    check(self.cfg, self.cfg.logger_class(self.cfg))
-                except RuntimeError as exc:
-                    sys.exit(f"\nError: {exc}\n")
-        super().run()
-
-
-class _Configuration(_DefaultWorker, Application):  # type: ignore[misc]  # gunicorn has no types
-    """Reads the configuration and stops there; needs no application."""
-
-    def init(self, parser: object, opts: object, args: object) -> None:
-        """Ignore what the command line says of the application."""
-
-    def load(self) -> None:
-        raise NotImplementedError
-
-
-def _register(setting: Setting) -> None:
-    # gunicorn's metaclass adds every subclass of Setting to its list.
-    type(config.Setting)(
-        setting.name.title().replace("_", ""),
-        (config.Setting,),
-        {
-            "name": setting.name,
-            "section": "gasgi",
-            "cli": [setting.flag],
-            "meta": METAVARS[type(setting.default)],
-            # None is "not set here", so that the environment is asked; the value's place is not known yet.
-            "validator": lambda value: (
-                None if value is None else setting.read(value, "command line or configuration file")
-            ),
-            "default": None,
-            "desc": f"{setting.help} ({setting.range_text})",
-            "add_option": lambda self, parser: parser.add_argument(
-                setting.flag,
-                dest=setting.name,
-                metavar=self.meta,
-                default=None,
-                help=f"{setting.help} [{_as_flag(setting.default)}]".replace("%", "%%"),
-            ),
-        },
-    )
-
-
-def _as_flag(value: object) -> str:
-    """Write a default as a user would write it behind the flag."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    try:
+        print(show_settings(arguments))
+    except SettingError as exc:
+        print(exc)
+        return 1
+    return 0

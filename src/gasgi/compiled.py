@@ -73,7 +73,8 @@ def choose(directory: str, mode: str) -> bool:
         )
     if compiled_names(directory):
         warnings.warn(
-            f"gasgi runs its pure version: not compiled for this Python: {', '.join(missing)}. Build all again.",
+            f"gasgi runs its pure-Python version: not compiled for this Python: {', '.join(missing)}. "
+            "Rebuild all of them.",
             RuntimeWarning,
             stacklevel=2,
         )

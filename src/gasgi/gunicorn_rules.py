@@ -6,13 +6,15 @@ configuration file.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from gasgi.errors import SettingError
 
-__all__ = ["REFUSED", "WARNED", "GunicornRule", "check_gunicorn_settings"]
+__all__ = ["REFUSED", "WARNED", "GunicornRule", "check_gunicorn_settings", "check_tls_files"]
 
 
 class GunicornRule(NamedTuple):
@@ -34,12 +36,12 @@ REFUSED: tuple[GunicornRule, ...] = (
         "strip_header_spaces",
         bool,
         "gasgi refuses a space before the colon of a field (RFC 9112, 5.1: a smuggling risk); "
-        "let the proxy in front clean such requests, or mend the client",
+        "have the proxy in front normalise such requests, or fix the client",
     ),
     GunicornRule(
         "permit_obsolete_folding",
         bool,
-        "gasgi refuses folded field lines (RFC 9112, 5.2); let the proxy in front unfold them, or mend the client",
+        "gasgi refuses folded field lines (RFC 9112, 5.2); have the proxy in front unfold them, or fix the client",
     ),
 )
 
@@ -59,12 +61,12 @@ WARNED: tuple[GunicornRule, ...] = (
         "tmp_upload_dir", lambda value: value is not None, "has no effect: gasgi never writes a request body to a file"
     ),
     GunicornRule(
-        "do_handshake_on_connect", bool, "has no effect: the event loop always shakes hands when a client connects"
+        "do_handshake_on_connect", bool, "has no effect: the TLS handshake always happens when a client connects"
     ),
     GunicornRule(
         "suppress_ragged_eofs",
         lambda value: not value,
-        "has no effect: a TLS connection that ends without close_notify is a client that left",
+        "has no effect: a TLS connection that ends without close_notify counts as a client disconnect",
     ),
 )
 
@@ -121,3 +123,26 @@ def _check_access_log_format(text: str | None) -> None:
     except (TypeError, ValueError) as exc:
         # gunicorn itself would print a traceback for every request.
         raise SettingError(f"access_log_format = {text!r}: {exc}") from None
+
+
+def check_tls_files(cfg: Any) -> None:
+    """Raise SettingError naming the first file of the TLS settings that is missing or cannot be read."""
+    hook = cfg.settings["ssl_context"]
+    is_gunicorns = hook.get() is hook.default  # another one need not use them all
+    if is_gunicorns and cfg.keyfile and not cfg.certfile:
+        raise SettingError(f"keyfile = {cfg.keyfile!r} needs a certfile")
+    for name in ("certfile", "keyfile", "ca_certs") if is_gunicorns else ("certfile", "keyfile"):
+        path = getattr(cfg, name)
+        if path and (fault := _find_file_fault(path)):
+            raise SettingError(f"{name} = {path!r}: {os.strerror(fault)}")
+
+
+def _find_file_fault(path: str) -> int:
+    """Return the error number of reading ``path``, 0 for none; does not open it, since it may be a pipe."""
+    try:
+        os.stat(path)
+    except OSError as exc:
+        return exc.errno or errno.ENOENT
+    if os.path.isdir(path):
+        return errno.EISDIR
+    return 0 if os.access(path, os.R_OK) else errno.EACCES

@@ -23,7 +23,7 @@ def prepare_value(name: str, value: object) -> object:
 def _read_protocols(value: object) -> object:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
-        raise ValueError("must be text, such as h2,h1")
+        raise ValueError("must be a string, such as h2,h1")
     named = tuple([part.strip().lower() for part in parts if part.strip()])
     for part in named:
         if part not in PROTOCOLS:
@@ -38,10 +38,5 @@ def _read_mechanism(value: object) -> object:
         return "prior-knowledge" if value else "off"
     named = value.strip().lower() if isinstance(value, str) else None
     if named not in MECHANISMS:
-        raise ValueError("must be off or prior-knowledge")
-    if named in ("upgrade", "both"):
-        # RFC 9113, 3.1: the upgrade is obsolete, and no client of today asks for it.
-        raise ValueError(
-            "gasgi does not offer the upgrade of HTTP/1.1 to h2c, which RFC 9113 has made obsolete; use prior-knowledge"
-        )
+        raise ValueError(f"must be one of {', '.join(MECHANISMS)}")
     return named

@@ -142,7 +142,7 @@ def _convert(value: object, default: object) -> object:
     if isinstance(default, tuple):
         return _convert_list(value, text)
     if text is None:
-        raise ValueError("must be text")
+        raise ValueError("must be a string")
     return text
 
 
@@ -153,7 +153,7 @@ def _convert_list(value: object, text: str | None) -> tuple[object, ...]:
         return tuple((str(name), str(content)) for name, content in value.items())
     if isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value):
         return tuple(value)
-    raise ValueError("must be a list of texts")
+    raise ValueError("must be a list of strings")
 
 
 def read_address(text: str) -> str | tuple[str, int]:
@@ -175,7 +175,7 @@ def read_buckets(texts: tuple[str, ...]) -> tuple[float, ...]:
     if not 0 < len(bounds) <= MOST_BUCKETS or bounds[0] <= 0 or not math.isfinite(bounds[-1]):
         raise ValueError(f"must be 1 to {MOST_BUCKETS} numbers above 0")
     if any(after <= before for before, after in itertools.pairwise(bounds)):
-        raise ValueError("must go up")
+        raise ValueError("must be in ascending order")
     return bounds
 
 

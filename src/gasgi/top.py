@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> None:
     try:
         _show(address, text)
     except (OSError, http.client.HTTPException, ValueError) as exc:
-        sys.exit(f"gasgi top: nobody at {text} tells of workers ({exc}); is gasgi_metrics_bind set to it?")
+        sys.exit(f"gasgi top: {text} serves no gasgi metrics ({exc}); is gasgi_metrics_bind set to this address?")
     except KeyboardInterrupt:
         pass
 

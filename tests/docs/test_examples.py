@@ -191,11 +191,12 @@ def test_commands_are_ones_that_work(found, monkeypatch, tmp_path):
         name = words.pop(0).split("=")[0]
         assert not name.startswith("GASGI_") or name == "GASGI_EXTENSIONS" or name.lower() in OWN_NAMES
     if words[:3] in (["python", "-m", "gasgi"], ["python3", "-m", "gasgi"]):
-        words = ["gasgi", *[word for word in words[3:] if word != "--settings"]]
+        words = ["gasgi", *words[3:]]
+    words = [word for word in words if word != "--show-settings"]
     if words[0] in ("gunicorn", "gasgi"):
-        if {"--help", "--version"} & set(words):
+        if {"--help", "--version", "--report"} & set(words):
             return
-        from gasgi.cli import register_settings
+        from gasgi.command_line import register_settings
 
         if words[0] == "gasgi":
             monkeypatch.setattr(config, "KNOWN_SETTINGS", list(config.KNOWN_SETTINGS))
@@ -285,7 +286,15 @@ def named_flags(path: Path) -> set[str]:
 def test_flags_that_are_named_exist(path):
     own = {setting.flag for setting in SETTINGS if setting.is_own}
     # "--only" is benchmarks/tuning/run.py's; gunicorn before 27 lacks the others.
-    elsewhere = {"--help", "--version", "--settings", "--only", "--pid", "--websocket-max-message-size"}
+    elsewhere = {
+        "--help",
+        "--version",
+        "--report",
+        "--show-settings",
+        "--only",
+        "--pid",
+        "--websocket-max-message-size",
+    }
     assert named_flags(path) - FLAGS - own - elsewhere == set()
 
 

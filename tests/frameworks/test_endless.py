@@ -46,7 +46,7 @@ def read_all(client: socket.socket) -> bytes:
 
 def end(server: Gunicorn) -> str:
     assert server.wait(60) == 0
-    assert "did not end in time" not in server.log
+    assert "did not finish in time" not in server.log
     assert "Traceback" not in server.log
     return server.log
 

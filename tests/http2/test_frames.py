@@ -165,12 +165,12 @@ def test_gives_data_on_as_it_comes():
 
 
 def test_refuses_data_of_no_stream():
-    breaks(frame(DATA, 0, 0, b"abc"), PROTOCOL_ERROR, "without its number")
+    breaks(frame(DATA, 0, 0, b"abc"), PROTOCOL_ERROR, "stream identifier 0")
 
 
 def test_refuses_padding_without_its_size():
-    breaks(frame(DATA, PADDED, 1), FRAME_SIZE_ERROR, "size of its padding")
-    breaks(frame(HEADERS, PADDED | END_HEADERS, 1), FRAME_SIZE_ERROR, "size of its padding")
+    breaks(frame(DATA, PADDED, 1), FRAME_SIZE_ERROR, "without a padding length")
+    breaks(frame(HEADERS, PADDED | END_HEADERS, 1), FRAME_SIZE_ERROR, "without a padding length")
 
 
 def test_refuses_padding_as_large_as_the_frame():
@@ -215,7 +215,7 @@ def test_tells_of_a_stream_that_depends_on_itself():
 
 
 def test_refuses_headers_of_no_stream():
-    breaks(frame(HEADERS, END_HEADERS, 0, BLOCK), PROTOCOL_ERROR, "without its number")
+    breaks(frame(HEADERS, END_HEADERS, 0, BLOCK), PROTOCOL_ERROR, "stream identifier 0")
 
 
 def test_refuses_headers_without_room_for_the_priority():
@@ -279,13 +279,13 @@ def test_reads_priority():
 
 
 def test_refuses_priority_of_no_stream():
-    breaks(frame(PRIORITY, 0, 0, bytes(5)), PROTOCOL_ERROR, "without its number")
+    breaks(frame(PRIORITY, 0, 0, bytes(5)), PROTOCOL_ERROR, "stream identifier 0")
 
 
 def test_a_broken_priority_breaks_its_stream_alone():
     check(
         frame(PRIORITY, 0, 3, bytes(4)) + frame(PRIORITY, 0, 3, number(3) + b"\x00"),
-        ("broken", 3, FRAME_SIZE_ERROR, "PRIORITY of a wrong size"),
+        ("broken", 3, FRAME_SIZE_ERROR, "PRIORITY with an invalid size"),
         ("broken", 3, PROTOCOL_ERROR, "stream depends on itself"),
     )
 
@@ -300,7 +300,7 @@ def test_refuses_a_reset_of_a_wrong_size(size):
 
 
 def test_refuses_a_reset_of_no_stream():
-    breaks(frame(RST_STREAM, 0, 0, bytes(4)), PROTOCOL_ERROR, "without its number")
+    breaks(frame(RST_STREAM, 0, 0, bytes(4)), PROTOCOL_ERROR, "stream identifier 0")
 
 
 def test_reads_settings_in_their_order():
@@ -320,7 +320,9 @@ def test_refuses_an_acknowledgement_with_settings():
 @pytest.mark.parametrize("frame_type", [SETTINGS, PING, GOAWAY])
 def test_refuses_frames_of_the_connection_on_a_stream(frame_type):
     breaks(
-        frame(frame_type, 0, 1, bytes(24)[: 8 if frame_type != SETTINGS else 6]), PROTOCOL_ERROR, "number of a stream"
+        frame(frame_type, 0, 1, bytes(24)[: 8 if frame_type != SETTINGS else 6]),
+        PROTOCOL_ERROR,
+        "stream identifier other than 0",
     )
 
 
@@ -375,7 +377,7 @@ def test_reads_priority_update():
 
 
 def test_refuses_priority_update_on_a_stream_and_without_one():
-    breaks(frame(16, 0, 3, number(3)), PROTOCOL_ERROR, "number of a stream")
+    breaks(frame(16, 0, 3, number(3)), PROTOCOL_ERROR, "stream identifier other than 0")
     breaks(frame(16, 0, 0, b"abc"), FRAME_SIZE_ERROR, "PRIORITY_UPDATE")
 
 

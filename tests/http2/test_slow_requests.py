@@ -17,6 +17,7 @@ from gasgi.reporting.slow_requests import SlowRequests
 from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
 from tests.support.http2_rig import Http2Rig, request
+from tests.support.http2_websockets import StreamWebSocket
 from tests.support.slow import Clock, parts
 
 
@@ -136,6 +137,19 @@ def test_says_how_long_a_request_waited_for_its_turn(slow):
         assert len(rig.lines) == 3, "the time of those before it"
 
 
+def test_says_nothing_of_a_websocket(slow):
+    with slow() as rig:
+        early = StreamWebSocket(rig, accept=False)
+        one = StreamWebSocket(rig)
+        rig.clock.now += 5.0
+        rig.pass_time(2)
+        rig.client.reset_stream(one.number, 8)
+        early.say({"type": "websocket.close"})
+        rig.pass_time(2)
+        assert early.answer.status == 403
+        assert rig.lines == []
+
+
 def test_says_once_of_each_stream_where_its_application_waits(slow):
     with slow() as rig:
         rig.ask(request(b"GET", b"/a"))
@@ -144,7 +158,7 @@ def test_says_once_of_each_stream_where_its_application_waits(slow):
         rig.pass_time(2)
         (line,) = rig.lines
         assert line.startswith("GET /a has been running for 1000 ms (gasgi_slow_request_ms = 500): ")
-        assert "; it waits in " in line
+        assert "; waiting in " in line
         rig.clock.now += 1.0
         rig.pass_time(2)
         assert [line.split(" has ")[0] for line in rig.lines] == ["GET /a", "GET /b"]

@@ -126,9 +126,9 @@ def test_a_reset_closes_a_stream(before, who):
 def test_what_comes_behind_the_end_of_a_request_resets_the_stream():
     streams = make()
     opened(streams, ends=True)
-    with breaks_stream(1, STREAM_CLOSED, "DATA behind the end"):
+    with breaks_stream(1, STREAM_CLOSED, "DATA after the end"):
         streams.receive_data(1, 1, 1, False)
-    with breaks_stream(1, STREAM_CLOSED, "HEADERS behind the end"):
+    with breaks_stream(1, STREAM_CLOSED, "HEADERS after the end"):
         streams.receive_headers(1, True)
 
 
@@ -227,14 +227,14 @@ def test_refuses_even_numbers(number):
 def test_refuses_a_number_that_was_skipped():
     streams = make()
     opened(streams, 5)
-    with breaks_connection(PROTOCOL_ERROR, "lower number"):
+    with breaks_connection(PROTOCOL_ERROR, "lower than an earlier one"):
         streams.receive_headers(3, True)
 
 
 def test_takes_the_highest_number():
     streams = make()
     assert opened(streams, 2**31 - 1).number == 2**31 - 1
-    with breaks_connection(PROTOCOL_ERROR, "lower number"):
+    with breaks_connection(PROTOCOL_ERROR, "lower than an earlier one"):
         streams.receive_headers(2**31 - 3, True)
 
 
@@ -259,7 +259,7 @@ def test_forgets_closed_streams_in_bounded_memory():
     # Of an old one it is not known anymore how it ended.
     with breaks_stream(1, STREAM_CLOSED, "DATA"):
         streams.receive_data(1, 1, 1, False)
-    with breaks_connection(PROTOCOL_ERROR, "lower number"):
+    with breaks_connection(PROTOCOL_ERROR, "lower than an earlier one"):
         streams.receive_headers(3, True)
     assert streams.receive_reset(5) is None
     assert len(streams) == 0

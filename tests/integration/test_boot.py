@@ -186,7 +186,7 @@ def test_an_application_that_ends_its_own_import_stops_the_boot(start, tmp_path,
     server = start("ending:app", "--pythonpath", str(tmp_path), workers=0)
     assert server.wait() == 3
     assert server.log.count("Booting worker") == 1
-    assert "The application ended its own import: " in server.log
+    assert "Application exited during import: " in server.log
     assert ("no database" in server.log) == ("no database" in end)
 
 
@@ -194,7 +194,7 @@ def test_an_application_that_raises_a_group_without_end_stops_the_boot(start, tm
     (tmp_path / "ending.py").write_text(f"{RAISE_WITHOUT_END}\n")
     server = start("ending:app", "--pythonpath", str(tmp_path), workers=0)
     assert server.wait() == 3
-    assert "[ERROR] The application does not load\n" in server.log
+    assert "[ERROR] Cannot load the application\n" in server.log
 
 
 def test_daemon_detaches_and_serves(start, tmp_path):

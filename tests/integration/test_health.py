@@ -26,8 +26,8 @@ def test_a_block_is_logged_with_the_line_that_blocks(start, loop):
         return "in blocking" in server.log
 
     wait_until(is_reported, "a report")
-    server.wait_for(r"The event loop has been blocked for \d+ ms \(gasgi_slow_loop_ms = 50\)")
-    server.wait_for(r"The event loop goes on after \d+ ms")
+    server.wait_for(r"Event loop blocked for \d+ ms \(gasgi_slow_loop_ms = 50\)")
+    server.wait_for(r"Event loop unblocked after \d+ ms")
     assert "time.sleep(ms / 1000)" in server.log
     assert "gunicorn/arbiter.py" not in server.log  # the way to the loop is left out
     assert "Traceback" not in server.stop()

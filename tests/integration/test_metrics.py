@@ -171,7 +171,7 @@ def test_metrics_at_a_unix_socket(start, tmp_path: Path):
 
 def test_top_prints_once_where_there_is_no_terminal(start, target):
     server = start(APP, config=target.config, workers=2)
-    command = [sys.executable, "-c", "from gasgi.cli import main; main()", "top", f"127.0.0.1:{target.port}"]
+    command = [sys.executable, "-m", "gasgi", "top", f"127.0.0.1:{target.port}"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=True).stdout
     assert [line.split()[0] for line in shown.splitlines()[2:5]] == ["0", "1", "all"], shown
     server.stop()

@@ -171,7 +171,7 @@ def test_idle_connections_do_not_hold_up_the_stop(start):
         client.settimeout(20)
         assert client.recv(65536) == b""
     assert server.wait(20) == 0
-    assert "did not end in time" not in server.log
+    assert "did not finish in time" not in server.log
 
 
 def test_what_waits_in_the_backlog_of_a_full_worker_is_served_by_the_next(start, journal):

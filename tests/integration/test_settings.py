@@ -1,4 +1,4 @@
-"""What ``python -m gasgi --settings`` shows is what the running worker uses."""
+"""What ``gasgi --show-settings`` shows is what the running worker uses."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_every_value_that_is_shown_is_the_one_used(start, gunicorns, certificate
     directory: Path = server.directory
     used, parts = json.loads((directory / "used.json").read_text())
     # As the worker was started: the tests' own flags count too.
-    command = [sys.executable, "-m", "gasgi", "--settings", "-c", "gunicorn.conf.py", "--asgi-loop", loop]
+    command = [sys.executable, "-m", "gasgi", "--show-settings", "-c", "gunicorn.conf.py", "--asgi-loop", loop]
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
         command, cwd=directory, env=environ, capture_output=True, text=True, timeout=DEADLINE_S, check=True

@@ -84,7 +84,7 @@ def test_a_client_without_the_certificate_is_refused_in_one_line(start, certific
         assert get(server.address, certificates.client_context())[0] == b""
     except (ssl.SSLError, ConnectionError):
         pass
-    (line,) = server.wait_for("(.*No connection with 127.0.0.1.*)")
+    (line,) = server.wait_for("(.*Connection setup failed for 127.0.0.1.*)")
     assert "PEER_DID_NOT_RETURN_A_CERTIFICATE" in line
     log = server.stop()
     assert "Traceback" not in log
@@ -97,10 +97,10 @@ def test_plaintext_on_the_tls_port_is_neither_answered_nor_a_traceback(start, ce
         client.settimeout(60)
         client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
         assert b"HTTP/1.1" not in client.recv(65536)
-    server.wait_for("No connection with 127.0.0.1")
+    server.wait_for("Connection setup failed for 127.0.0.1")
     assert b"200 OK" in get(server.address, certificates.client_context())[0]
     log = server.stop()
-    assert log.count("No connection with") == 1
+    assert log.count("Connection setup failed for") == 1
     assert "Traceback" not in log
 
 
@@ -155,13 +155,13 @@ def test_a_connection_that_ends_in_the_handshake_is_one_line(start, certificates
     ends = (tcp_check, tcp_check_with_reset, shut_at_once, plain_request, garbage, half_a_hello, certificate_rejected)
     for number, end in enumerate(ends, 1):
         end(server.address, context)
-        server.wait_for(r"\[INFO\] No connection with 127\.0\.0\.1: ", number)
+        server.wait_for(r"\[INFO\] Connection setup failed for 127\.0\.0\.1: ", number)
     # Whatever else was to be said of them has been said once a client behind them is through.
     assert b"200 OK" in get(server.address, context)[0]
     log = server.stop()
     lines = re.findall(r"(?m)^.*(?:ERROR|WARNING|Traceback|NoneType|handshake|broke|No connection).*$", log)
     assert len(lines) == len(ends), "\n".join(lines)
-    assert all("[INFO] No connection with 127.0.0.1: " in line for line in lines)
+    assert all("[INFO] Connection setup failed for 127.0.0.1: " in line for line in lines)
 
 
 def test_alpn_chooses_http_1_1(start, certificates):
@@ -190,7 +190,7 @@ def test_a_handshake_that_never_ends_is_cut_off(start, certificates, loop):
         # The server may say so in an alert before it closes.
         while client.recv(65536):
             pass
-    (line,) = server.wait_for("(.*No connection with 127.0.0.1.*)")
+    (line,) = server.wait_for("(.*Connection setup failed for 127.0.0.1.*)")
     log = server.stop()
     assert "Traceback" not in log
     assert "500" not in line

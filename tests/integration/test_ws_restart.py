@@ -19,13 +19,14 @@ EXITED = r"Worker exiting"
 CLIENTS = 8
 
 
-def wait_for_numbers(load: WebSocketLoad, count: int = 200) -> None:
-    """Wait until all have come again and some more numbers were heard."""
+def wait_for_numbers(load: WebSocketLoad, count: int = 200, ended: int = 0) -> None:
+    """Wait until ``ended`` connections were told to come again, all are back and some more numbers were heard."""
     before = load.heard
-    wait_until(
-        lambda: load.failures or (load.heard >= before + count and len(load.listening) == CLIENTS),
-        f"{count} more numbers of {CLIENTS} clients",
-    )
+
+    def is_enough() -> bool:
+        return load.heard >= before + count and len(load.listening) == CLIENTS and len(load.ended) >= ended
+
+    wait_until(lambda: load.failures or is_enough(), f"{count} more numbers of {CLIENTS} clients, {ended} ends")
 
 
 def check(load: WebSocketLoad, journal: Callable[[], list[str]], at_least: int = CLIENTS) -> None:
@@ -54,7 +55,7 @@ def test_hup_tells_everyone_and_serves_everyone_again(start, journal, loop):
             server.signal(signal.SIGHUP)
             server.wait_for_workers(2 * number)
             server.wait_for(EXITED, 2 * (number - 1))
-        wait_for_numbers(load)
+        wait_for_numbers(load, ended=3 * CLIENTS)
     check(load, journal, 3 * CLIENTS)
     server.stop()
 
@@ -68,7 +69,7 @@ def test_ttin_and_ttou_tell_those_of_the_worker_that_leaves(start, journal):
         wait_for_numbers(load)
         server.signal(signal.SIGTTOU)
         server.wait_for(EXITED)
-        wait_for_numbers(load)
+        wait_for_numbers(load, ended=CLIENTS)
     check(load, journal)
     assert len(server.workers()) == 1
 
@@ -82,7 +83,7 @@ def test_usr2_hands_the_websockets_over(start, journal):
         new_master = int(re.findall(r"Listening at: \S+ \((\d+)\)", server.log)[1])
         server.signal(signal.SIGTERM)
         assert server.wait() == 0
-        wait_for_numbers(load)
+        wait_for_numbers(load, ended=CLIENTS)
     check(load, journal)
     os.kill(new_master, signal.SIGTERM)
     wait_until(lambda: server.log.count("Shutting down: Master") == 2, "the end of the new master")
@@ -93,7 +94,7 @@ def test_max_requests_tells_them_and_loses_no_request_either(start, journal):
     with run_websocket_load(url(server), CLIENTS) as load, run_load(server.address, clients=4) as requests:
         server.wait_for("Autorestarting worker", 4)
         server.wait_for_workers(6)
-        wait_for_numbers(load)
+        wait_for_numbers(load, ended=CLIENTS)
     check(load, journal)
     assert requests.failures == []
     assert Counter(requests.answered) == Counter(line for line in journal() if line.startswith("/count/"))
@@ -107,7 +108,7 @@ def test_a_changed_file_tells_them(start, journal, tmp_path):
     with run_websocket_load(url(server), CLIENTS) as load:
         wait_for_numbers(load)
         server.reload_by_edit(source, "from tests.integration.ws_app import app\n# changed\n")
-        wait_for_numbers(load)
+        wait_for_numbers(load, ended=CLIENTS)
     check(load, journal)
     server.stop()
 
@@ -119,6 +120,7 @@ def test_a_stop_tells_everyone(start, journal, loop, certificates, number):
         wait_for_numbers(load)
         server.signal(number)
         assert server.wait() == 0
+        wait_until(lambda: not load.listening, "the ends of all that listened")
         load.is_over = True
     # Those that came again found nobody.
     load.failures = [failure for failure in load.failures if "Refused" not in failure]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -61,11 +62,23 @@ def build_in_place(small_tree: Path) -> Callable[..., Run[str]]:
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this platform, built once.
+    """The wheel of this platform, built by the first process that asks for it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with open(shared / "wheel.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "wheel").exists():
+            build_wheel(tmp_path_factory.mktemp("tree")).rename(shared / "wheel")
+    (path,) = (shared / "wheel").glob("*.whl")
+    return path
+
+
+def build_wheel(tree: Path) -> Path:
+    """Return the folder with the wheel.
 
     What the working tree has compiled already is taken along, and compiled again only where a source is newer.
     """
-    tree = tmp_path_factory.mktemp("tree")
     copy_build_files(tree)
     shutil.copytree(ROOT / "src", tree / "src", ignore=shutil.ignore_patterns("*.so", "__pycache__", "*.egg-info"))
     for name in expected_names(str(ROOT / "src" / "gasgi")):
@@ -80,8 +93,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         GASGI_EXTENSIONS="require",
     )
     assert built.returncode == 0, built.stdout + built.stderr
-    (path,) = (tree / "dist").glob("*.whl")
-    return path
+    return tree / "dist"
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def test_auto_without_a_compiler_gives_the_pure_version(small_tree, build_in_pla
     built = build_in_place(GASGI_EXTENSIONS="auto", **NO_COMPILER)
     assert built.returncode == 0, built.stderr
     assert compiled(small_tree) == []
-    assert "gasgi: not compiled: gasgi._pair, gasgi.room.state; this build is the pure version" in built.stderr
+    assert "gasgi: not compiled: gasgi._pair, gasgi.room.state; this build is the pure-Python version" in built.stderr
     used = run("-W", "error", "-c", "import gasgi.room.state as m; print(m.__file__)", cwd=small_tree / "src")
     assert used.stdout.strip().endswith("state.py"), used.stderr
 
@@ -39,7 +39,7 @@ def test_auto_drops_every_module_when_one_does_not_compile(small_tree, build_in_
     (small_tree / "src/gasgi/_pair.pyx").write_text(BROKEN)
     built = build_in_place(GASGI_EXTENSIONS="auto")
     assert built.returncode == 0, built.stderr
-    assert "gasgi: not compiled: gasgi._pair; this build is the pure version" in built.stderr
+    assert "gasgi: not compiled: gasgi._pair; this build is the pure-Python version" in built.stderr
     assert compiled(small_tree) == []
 
 

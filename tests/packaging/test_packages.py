@@ -16,9 +16,6 @@ import gasgi
 from gasgi.compiled import expected_names
 from tests.packaging.conftest import ROOT, SUFFIX, copy_build_files, run
 
-# One process builds the wheel and runs them all.
-pytestmark = pytest.mark.xdist_group("wheel")
-
 PACKAGE = ROOT / "src/gasgi"
 SOURCE_NAMES = {
     str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*") if path.suffix in (".py", ".pyx", ".pxd", ".typed")
@@ -43,6 +40,28 @@ def test_wheel_is_named_and_numbered_as_the_package(wheel):
     assert (metadata["Name"], metadata["Version"]) == ("gasgi", gasgi.__version__)
     assert metadata["License-Expression"] == "MIT"
     assert metadata["Requires-Python"] == ">=3.10"
+
+
+def test_every_link_of_the_description_is_absolute_and_leads_to_what_exists(tmp_path):
+    copy_build_files(tmp_path)
+    (tmp_path / "src" / "gasgi").mkdir(parents=True)
+    (tmp_path / "src" / "gasgi" / "__init__.py").write_text("__version__ = '1.0'\n")
+    built = run("setup.py", "-q", "egg_info", cwd=tmp_path, GASGI_EXTENSIONS="off")
+    assert built.returncode == 0, built.stderr
+    text = (tmp_path / "src" / "gasgi.egg-info" / "PKG-INFO").read_text()
+    metadata = Parser().parsestr(text)
+    urls = dict(line.split(", ", 1) for line in metadata.get_all("Project-URL"))
+    links = re.findall(r"\]\(([^)\s]+)\)", metadata.get_payload())
+    assert len(links) > 15
+    for link in links:
+        assert link.startswith("https://"), link
+        if link.startswith(urls["Documentation"]):
+            name = link.removeprefix(urls["Documentation"]).partition("#")[0].replace(".html", ".md") or "index.md"
+            assert (ROOT / "docs" / name).exists(), link
+        elif link.startswith(urls["Source"]):
+            assert (ROOT / link.removeprefix(urls["Source"] + "/blob/main/")).exists(), link
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert metadata["Author"] == "The gasgi developers"
 
 
 def test_wheel_offers_the_command_and_the_worker(wheel):
@@ -98,7 +117,7 @@ def test_a_broken_compiled_module_is_an_error(installed, name, mode):
 
 def test_the_report_names_a_broken_compiled_module(installed):
     (installed / "gasgi" / ("_parser" + SUFFIX)).write_bytes(b"no shared object")
-    asked = run("-m", "gasgi", cwd=installed, PYTHONPATH=str(installed))
+    asked = run("-m", "gasgi", "--report", cwd=installed, PYTHONPATH=str(installed))
     assert asked.returncode == 1
     assert "gasgi does not load: ImportError: " in asked.stdout
     assert "_parser" + SUFFIX in asked.stdout.rpartition("gasgi does not load")[2]
@@ -120,7 +139,10 @@ def test_auto_without_one_compiled_module_runs_pure_throughout_and_warns(install
     (installed / "gasgi" / "serving" / ("runtime" + SUFFIX)).unlink()
     asked = ask(installed, "auto")
     assert asked.stdout == "['pure']\n"
-    assert "RuntimeWarning: gasgi runs its pure version: not compiled for this Python: serving.runtime." in asked.stderr
+    assert (
+        "RuntimeWarning: gasgi runs its pure-Python version: not compiled for this Python: serving.runtime."
+        in asked.stderr
+    )
 
 
 def test_auto_without_any_compiled_module_runs_pure_quietly(installed):

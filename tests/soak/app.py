@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import os
 import sys
 from typing import Any
 
@@ -51,6 +52,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] == "/blocks":
             gc.collect()
             body = b"%d %d" % (sys.getallocatedblocks(), allocated_bytes())
+        elif scope["path"].startswith("/pid/"):
+            await asyncio.sleep(float(scope["path"][5:]))
+            body = b"%d" % os.getpid()
         else:
             body = b"%d" % len(room)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})

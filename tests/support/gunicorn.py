@@ -170,6 +170,7 @@ def start_gunicorn(
     directory: Path,
     app: str,
     *options: str,
+    module: str = "gunicorn",
     bind: str | None = "127.0.0.1:0",
     loop: str = "auto",
     config: str = "",
@@ -179,12 +180,13 @@ def start_gunicorn(
 ) -> Iterator[Gunicorn]:
     """Run gunicorn with gasgi's worker in a process group of its own; kill what is left of it at the end.
 
-    ``config`` is the text of gunicorn.conf.py; ``wrapper`` is a command that runs the command behind it.
+    ``config`` is the text of gunicorn.conf.py; ``wrapper`` is a command that runs the command that follows it;
+    ``module`` "gasgi" starts it as ``python -m gasgi``.
     """
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "gunicorn.conf.py").write_text(config)
     log_path = directory / "gunicorn.log"
-    command = [*wrapper, sys.executable, "-m", "gunicorn", app, "--worker-class", "gasgi.Worker", "--asgi-loop", loop]
+    command = [*wrapper, sys.executable, "-m", module, app, "--worker-class", "gasgi.Worker", "--asgi-loop", loop]
     command += ["--config", str(directory / "gunicorn.conf.py"), "--worker-tmp-dir", str(directory)]
     if bind is not None:
         command += ["--bind", bind]

@@ -23,6 +23,7 @@ PROGRAMS = {
     "nghttp": ("nghttp2-client", ("nghttp",)),
     "h2load": ("nghttp2-client", ("h2load",)),
     "chromium": ("chromium", ("chromium", "google-chrome", "chromium-browser")),
+    "prometheus": ("prometheus", ("prometheus",)),
 }
 # Where daemons are, which the PATH of an ordinary user leaves out.
 _MORE_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/homebrew/bin")

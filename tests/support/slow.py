@@ -21,7 +21,7 @@ def parts(line: str) -> list[int]:
     """Return the milliseconds: its turn, the body, the application, the client."""
     found = re.search(
         r"(\d+) ms waiting for its turn, (\d+) for the client's body, (\d+) in the application, "
-        r"(\d+) until the client took the answer",
+        r"(\d+) until the client had read the response",
         line,
     )
     assert found, line

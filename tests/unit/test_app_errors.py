@@ -93,7 +93,7 @@ def test_shows_the_members_and_causes_of_what_python_cannot_print():
     text = log_of(group([nested(100), caused_by(chained(3))]))
     assert "Member of the group: ValueError: wrapped" in text
     assert "Caused by: ValueError: wrapped" in text
-    assert "More exceptions belong to it" in text
+    assert "Further exceptions are not shown" in text
 
 
 @pytest.mark.parametrize(

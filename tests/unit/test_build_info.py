@@ -7,7 +7,7 @@ import pytest
 
 import gasgi
 from gasgi import compiled as extensions
-from gasgi.__main__ import main
+from gasgi.cli import main
 from gasgi.worker.build_info import one_line, report
 
 
@@ -39,17 +39,17 @@ def test_says_that_a_library_is_not_installed(monkeypatch):
 
 
 def test_command_prints_the_report(capsys):
-    assert main([]) == 0
+    assert main(["--report"]) == 0
     assert capsys.readouterr().out == report() + "\n"
 
 
 def test_command_prints_settings_with_their_source(capsys, monkeypatch):
     monkeypatch.setenv("GASGI_HEADER_TIMEOUT_S", "7")
-    assert main(["--settings"]) == 0
+    assert main(["--show-settings"]) == 0
     assert re.search(r"^gasgi_header_timeout_s +7 +.*GASGI_HEADER_TIMEOUT_S", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_command_answers_an_impossible_setting_with_a_sentence(capsys, monkeypatch):
     monkeypatch.setenv("GASGI_HEADER_TIMEOUT_S", "soon")
-    assert main(["--settings"]) == 1
+    assert main(["--show-settings"]) == 1
     assert "GASGI_HEADER_TIMEOUT_S" in capsys.readouterr().out

@@ -15,7 +15,7 @@ import pytest
 from gasgi.settings import OWN_SETTINGS
 from tests.support.certificates import Certificates, make_certificates
 
-COMMAND = [sys.executable, "-c", "from gasgi.cli import main; main()"]
+COMMAND = [sys.executable, "-m", "gasgi"]
 APP = "async def app(scope, receive, send): ..."
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,8 +60,8 @@ def configuration(directory: Path, *arguments: str, **variables: str) -> dict[st
 
 
 def settings(directory: Path, *arguments: str, **variables: str) -> dict[str, str]:
-    """What python -m gasgi --settings says: name, then value and source."""
-    done = run([sys.executable, "-m", "gasgi", "--settings", *arguments], directory, **variables)
+    """What --show-settings says: name, then value and source."""
+    done = run([*COMMAND, "--show-settings", *arguments], directory, **variables)
     assert done.returncode == 0, done.stderr
     return {line.split()[0]: " ".join(line.split()[1:]) for line in done.stdout.splitlines()}
 
@@ -75,6 +75,37 @@ def test_every_own_setting_is_a_flag(directory):
     text = run([*COMMAND, "--help"], directory).stdout
     for setting in OWN_SETTINGS.values():
         assert setting.flag in text
+
+
+def test_help_has_the_groups_of_gunicorn_with_gasgis_first(directory):
+    lines = run([*COMMAND, "--help"], directory, COLUMNS="100").stdout.splitlines()
+    groups = [line for line in lines if line.endswith(":") and not line.startswith(" ")]
+    assert groups[:4] == ["options:", "gasgi:", "Config File:", "Server Socket:"]
+    assert len(groups) == len(set(groups))
+    assert groups.index("Worker Processes:") < groups.index("SSL:")
+
+
+def test_help_begins_with_what_else_the_command_does(directory):
+    text = run([*COMMAND, "--help"], directory).stdout
+    for usage in ("gasgi [OPTIONS] [APP_MODULE]", "gasgi top [ADDRESS]", "gasgi --report", "gasgi --show-settings"):
+        assert usage in text.split("\noptions:")[0]
+
+
+@pytest.mark.parametrize("columns", ["100", "300"])
+def test_help_fits_100_columns(directory, columns):
+    lines = run([*COMMAND, "--help"], directory, COLUMNS=columns).stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+
+
+def test_help_has_no_markup(directory):
+    text = run([*COMMAND, "--help"], directory).stdout
+    assert ":ref:" not in text
+    assert "``" not in text
+
+
+def test_help_ends_no_sentence_in_the_middle(directory):
+    text = " ".join(run([*COMMAND, "--help"], directory).stdout.split())
+    assert "The exit status is 0 if the configuration is correct" in text
 
 
 def test_help_shows_defaults_as_a_flag_takes_them(directory):
@@ -145,8 +176,76 @@ def test_impossible_value_in_the_file_stops_the_boot_and_is_named(directory):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("flag", "nearest"),
+    [
+        ("--gasgi-header-timout-s", "--gasgi-header-timeout-s"),
+        ("--worker-clazz=x", "--worker-class"),
+        ("--keepalive", "--keep-alive"),
+        ("--show-setings", "--show-settings"),
+        # What other servers call it.
+        ("--host", "--bind HOST:PORT"),
+        ("--timeout-keep-alive", "--keep-alive"),
+        ("--ssl-certfile", "--certfile"),
+    ],
+)
+def test_unknown_flag_names_the_nearest(directory, flag, nearest):
+    done = run([*COMMAND, flag, "main:app"], directory)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"error: unknown option {flag.partition('=')[0]}; did you mean {nearest}?\n")
+
+
+def test_unknown_flag_that_resembles_none_is_named_alone(directory):
+    done = run([*COMMAND, "--qqqqqqqq", "main:app"], directory)
+    assert done.stderr.endswith("error: unknown option --qqqqqqqq\n")
+
+
+def test_unknown_flag_in_gunicorn_cmd_args_names_the_nearest(directory):
+    done = run([*COMMAND, "main:app"], directory, GUNICORN_CMD_ARGS="--wrokers 2")
+    assert "unknown option --wrokers; did you mean --workers?" in done.stderr
+
+
+def test_second_application_is_refused_as_such(directory):
+    done = run([*COMMAND, "--check-config", "main:app", "-w", "1", "other:app"], directory)
+    assert done.returncode == 2
+    assert done.stderr.endswith("error: unexpected argument other:app\n")
+
+
+def test_report_is_printed(directory):
+    done = run([*COMMAND, "--report"], directory)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("gasgi ")
+
+
+def test_report_needs_nothing_else(directory):
+    done = run([*COMMAND, "--report", "main:app"], directory)
+    assert done.returncode == 2
+    assert "--report" in done.stderr
+
+
+@pytest.mark.parametrize(("old", "new"), [([], "--report"), (["--settings", "--workers", "3"], "--show-settings")])
+def test_old_spelling_works_for_one_release_and_says_so_in_a_line(directory, old, new):
+    done = run([sys.executable, "-m", "gasgi", *old], directory)
+    assert done.returncode == 0
+    assert done.stdout == run([*COMMAND, new, *old[1:]], directory).stdout
+    assert len(done.stderr.splitlines()) == 1
+    assert f"gasgi {new}" in done.stderr
+
+
+def test_module_without_arguments_is_the_command_where_the_file_names_the_application(directory):
+    (directory / "gunicorn.conf.py").write_text("wsgi_app = 'main:app'\ncheck_config = True\n")
+    done = run([sys.executable, "-m", "gasgi"], directory)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_file_of_the_module_can_be_run_by_its_path(directory):
+    """gunicorn's SIGUSR2 does so with what ``python -m gasgi`` started; its directory has a types.py."""
+    done = run([sys.executable, str(ROOT / "src" / "gasgi" / "__main__.py"), "--check-config", "main:app"], directory)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_shown_settings_name_a_misspelt_one(directory):
-    done = run([sys.executable, "-m", "gasgi", "--settings"], directory, GASGI_GCFREEZE="1")
+    done = run([*COMMAND, "--show-settings"], directory, GASGI_GCFREEZE="1")
     assert done.returncode == 1
     assert "GASGI_GC_FREEZE" in done.stdout
 
@@ -154,7 +253,7 @@ def test_shown_settings_name_a_misspelt_one(directory):
 @pytest.mark.parametrize("number", ["1_0", "\u0663", "\uff11\uff10"])
 @pytest.mark.parametrize("flag", ["--keep-alive", "--workers", "--gasgi-limit-concurrency", "--gasgi-header-timeout-s"])
 def test_a_number_is_written_in_plain_digits(directory, flag, number):
-    for command in ([*COMMAND, "--check-config"], [sys.executable, "-m", "gasgi", "--settings"]):
+    for command in ([*COMMAND, "--check-config"], [*COMMAND, "--show-settings"]):
         done = run([*command, flag, number, "main:app"], directory)
         assert done.returncode != 0
         assert number in done.stdout + done.stderr
@@ -162,7 +261,7 @@ def test_a_number_is_written_in_plain_digits(directory, flag, number):
 
 
 def test_missing_application_is_gunicorns_error(directory):
-    done = run(COMMAND, directory)
+    done = run([*COMMAND, "--workers", "1"], directory)
     assert done.returncode != 0
     assert "No application module specified" in done.stderr
 
@@ -179,14 +278,13 @@ def test_version_names_both(directory):
 @pytest.mark.parametrize(
     "command",
     [
-        [sys.executable, "-m", "gasgi"],
-        [sys.executable, "-m", "gasgi", "--help"],
-        [sys.executable, "-m", "gasgi", "--settings"],
+        [*COMMAND, "--report"],
+        [*COMMAND, "--show-settings"],
         [*COMMAND, "--version"],
         [*COMMAND, "--help"],
         [*COMMAND, "--print-config", "main:app"],
     ],
-    ids=["report", "report-help", "settings", "version", "help", "print-config"],
+    ids=["report", "settings", "version", "help", "print-config"],
 )
 def test_a_reader_that_leaves_gets_no_traceback(directory, command):
     reader, writer = os.pipe()
@@ -194,7 +292,7 @@ def test_a_reader_that_leaves_gets_no_traceback(directory, command):
     done = run(command, directory, stdout=writer)
     os.close(writer)
     # argparse passes over an error of its own writing; what Python holds back (without PYTHONUNBUFFERED) is ours.
-    assert done.returncode in ((0, 141) if "--help" in command else (141,))
+    assert done.returncode in ((0, 141) if {"--help", "--version"} & set(command) else (141,))
     assert done.stderr == ""
 
 
@@ -220,6 +318,33 @@ def test_check_config_names_what_would_stop_the_boot(directory, certificates, ar
     done = run([*COMMAND, "--check-config", *arguments, "main:app"], directory)
     assert done.returncode != 0
     assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("check", [["--check-config"], []], ids=["check", "serve"])
+@pytest.mark.parametrize(
+    "start", [COMMAND, [sys.executable, "-m", "gunicorn", "-k", "gasgi.Worker"]], ids=["gasgi", "gunicorn"]
+)
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--certfile", "no.pem"], "certfile = 'no.pem': No such file or directory"),
+        (["--certfile", "{cert}", "--keyfile", "no.pem"], "keyfile = 'no.pem': No such file or directory"),
+        (["--certfile", "."], "certfile = '.': Is a directory"),
+        (["--keyfile", "{key}"], "keyfile = '{key}' needs a certfile"),
+        (
+            ["--certfile", "{cert}", "--keyfile", "{key}", "--ca-certs", "no.pem"],
+            "ca_certs = 'no.pem': No such file or directory",
+        ),
+    ],
+)
+def test_missing_file_of_tls_is_said_in_a_sentence(directory, certificates, start, check, arguments, sentence):
+    if check and "gunicorn" in start:
+        return  # gunicorn's own check asks no worker class
+    arguments = [argument.format_map(vars(certificates)) for argument in arguments]
+    done = run([*start, *check, "--bind", "127.0.0.1:0", *arguments, "main:app"], directory)
+    assert done.returncode == 1
+    assert sentence.format_map(vars(certificates)) in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -80,8 +80,8 @@ def test_what_resists_its_cancellation_is_left_behind(loop):
     ("exc", "line"),
     [
         (SettingError("gasgi_metrics_bind: no"), "gasgi_metrics_bind: no"),
-        (SystemExit("no database"), "The application ended its own import: sys.exit('no database')"),
-        (KeyboardInterrupt(), "The application ended its own import: KeyboardInterrupt"),
+        (SystemExit("no database"), "Application exited during import: sys.exit('no database')"),
+        (KeyboardInterrupt(), "Application exited during import: KeyboardInterrupt"),
     ],
 )
 def test_says_in_a_line_why_an_application_does_not_load(exc, line):
@@ -101,4 +101,4 @@ def test_logs_an_exception_that_gunicorn_could_not_print():
     exc.__notes__ = "not a list"
     log = RecordingLog()
     assert report_load_failure(exc, log)
-    assert "The application does not load" in "".join(log.levels("error", "exception"))
+    assert "Cannot load the application" in "".join(log.levels("error", "exception"))

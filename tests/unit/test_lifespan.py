@@ -179,7 +179,7 @@ def test_an_app_that_is_cancelled_from_within_does_not_hang_the_startup():
         await asyncio.sleep(0)
 
     _, _, failures = converse(app, "on")
-    assert failures == ["its lifespan was cancelled from within"]
+    assert failures == ["its lifespan cancelled its own task"]
 
 
 @pytest.mark.parametrize("mode", ["on", "auto"])
@@ -201,7 +201,7 @@ def test_an_app_that_is_cancelled_before_its_first_step_does_not_hang_the_startu
         return log.levels("info")[0]
 
     log = RecordingLog()
-    assert "its lifespan was cancelled from within" in asyncio.run(run())
+    assert "its lifespan cancelled its own task" in asyncio.run(run())
 
 
 def test_an_exception_while_running_is_logged_and_no_shutdown_is_sent():

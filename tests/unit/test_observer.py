@@ -251,8 +251,8 @@ def test_metrics_that_nobody_takes_are_one_line_a_minute():
                 quiet.send(b"m")
     assert len(log.lines) == 2
     assert all(level == "warning" for level, _ in log.lines)
-    assert log.lines[0][1] == "Metrics do not reach statsd (--statsd-host), 1 lost: Connection refused"
-    assert log.lines[1][1].startswith("Metrics do not reach statsd (--statsd-host), 12")
+    assert log.lines[0][1] == "Cannot send metrics to statsd (--statsd-host), 1 lost: Connection refused"
+    assert log.lines[1][1].startswith("Cannot send metrics to statsd (--statsd-host), 12")
 
 
 def test_a_statsd_that_does_not_read_its_unix_socket_blocks_nobody(tmp_path):

@@ -78,7 +78,7 @@ def test_a_target_fails_with_one_sentence(bin, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1
-    assert err.endswith("apt-get install nginx-light haproxy apache2-bin wrk curl nghttp2-client chromium\n")
+    assert err.endswith("apt-get install nginx-light haproxy apache2-bin wrk curl nghttp2-client chromium prometheus\n")
     install(bin, "nginx")
     assert programs.main(["nginx"]) == 0
 
@@ -86,7 +86,7 @@ def test_a_target_fails_with_one_sentence(bin, capsys):
 def test_ci_is_told_the_packages_of_what_is_missing(bin, capsys):
     install(bin, "nginx")
     assert programs.main(["--packages"]) == 0
-    assert capsys.readouterr().out == "haproxy apache2-bin wrk curl nghttp2-client chromium\n"
+    assert capsys.readouterr().out == "haproxy apache2-bin wrk curl nghttp2-client chromium prometheus\n"
 
 
 def find_in_tests(pattern: str) -> dict[str, set[str]]:
@@ -104,6 +104,6 @@ def test_every_program_is_looked_for():
     # git: what is tested came by it. ps: only where there is no /proc.
     assert found == {
         "packaging/test_keep_history.py": {"git"},
-        "packaging/test_regress.py": {"git"},
+        "benchmarks/test_regress.py": {"git"},
         "integration/test_http_sockets.py": {"ps"},
     }

@@ -211,7 +211,7 @@ def test_a_connection_whose_deadlines_fail_does_not_stop_the_others_and_the_hear
     it.loop.pass_time(1.0)
     assert len(swept) == 2
     assert it.ticks == 2
-    assert it.log.levels("exception") == ["Exception in the deadlines of a connection"] * 2
+    assert it.log.levels("exception") == ["Exception while checking the deadlines of a connection"] * 2
 
 
 class Counted:
@@ -409,7 +409,7 @@ def test_an_unforeseen_error_of_accept_pauses_as_well(bench):
     it.server.start_accepting()
     it.arrive(OSError(errno.EINVAL, "Invalid argument"))
     assert it.loop.reader is None
-    assert it.log.levels("warning") == ["Accepting pauses, a second at a time: Invalid argument"]
+    assert it.log.levels("warning") == ["Cannot accept connections, retrying every second: Invalid argument"]
 
 
 @pytest.mark.parametrize("number", [errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.EHOSTUNREACH])
@@ -436,7 +436,7 @@ def test_a_connection_that_does_not_come_up_is_one_line_and_let_go(bench, failur
     gc.collect()
     assert let_go() is None
     assert len(it.log.lines) == 1
-    assert it.log.levels("info")[0].startswith("No connection with 192.0.2.1: ")
+    assert it.log.levels("info")[0].startswith("Connection setup failed for 192.0.2.1: ")
 
 
 def test_stopping_takes_what_waits_and_closes_the_listeners(bench):
@@ -529,7 +529,7 @@ def test_a_quick_stop_warns_of_requests_alone(bench, requests):
     it.runtime.connections.add(Idle())
     it.runtime.conversations.update(Request() for _ in range(requests))
     drain(it, 0.5, is_quick=True)
-    warning = "Closing 1 connections and 1 requests that did not end in time (a quick stop)"
+    warning = "Closing 1 connections and 1 requests that did not finish in time (a quick stop)"
     assert it.log.levels("warning") == [warning] * requests
 
 
@@ -568,7 +568,7 @@ def test_draining_aborts_what_is_left_at_the_deadline(bench):
     drain(it, 10.0)
     assert len(aborted) == 1
     assert 10.0 <= aborted[0] - began < 12.0
-    assert "did not end in time" in it.log.levels("warning")[0]
+    assert "did not finish in time" in it.log.levels("warning")[0]
 
 
 @pytest.mark.parametrize("stream_drain_s", [0.0, 2.0])

@@ -77,7 +77,7 @@ def test_fits_into_wide_and_narrow_terminals(width, has_pid):
 def test_nobody_there_is_a_sentence(capsys):
     with pytest.raises(SystemExit) as raised:
         top.main(["unix:/no/such/socket"])
-    assert "nobody at unix:/no/such/socket tells of workers" in str(raised.value)
+    assert "unix:/no/such/socket serves no gasgi metrics" in str(raised.value)
 
 
 def test_an_impossible_address_is_a_sentence():

@@ -168,7 +168,7 @@ class AppTask:
 
     def _log_cancellation(self) -> None:
         if not self.was_cancelled():
-            self._runtime.log.error("ASGI app was cancelled from within during %s", self.describe())
+            self._runtime.log.error("ASGI app cancelled its own task during %s", self.describe())
 
     def _end(self) -> None:
         """Let go of everything, so that nothing waits for the collector."""

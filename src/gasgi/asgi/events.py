@@ -20,7 +20,7 @@ def checked_event(message: Any) -> dict[str, Any]:
     """Return ``message`` as a dict; raise ASGIMisuse for what is no mapping."""
     if isinstance(message, Mapping):
         return dict(message)
-    raise ASGIMisuse(f"an ASGI event is a dict, not {message!r}")
+    raise ASGIMisuse(f"an ASGI event must be a dict, not {message!r}")
 
 
 def read_fields(headers: Any) -> Headers:

@@ -314,16 +314,16 @@ class HttpExchange(AppTask):
         """An event in the wrong state: ignored after the end, an error before it (ASGI HTTP, "Disconnected client")."""
         if self._state == COMPLETE:
             if self.is_client_gone:
-                raise ClientDisconnected("the client left before the answer was sent")
+                raise ClientDisconnected("the client disconnected before the response was sent")
             return DONE
         if self._state == NOT_STARTED:
             raise ASGIMisuse(f"{kind} was sent before http.response.start")
         if self._state == READING:
             raise ASGIMisuse(f"{kind} was sent by the headers of http.response.start, while they were read")
         if self._state == SENDING_FILE:
-            raise ASGIMisuse(f"{kind} was sent before the file sent last had been awaited")
+            raise ASGIMisuse(f"{kind} was sent before the previous file's send() had been awaited")
         if self._state == TRAILERS:
-            raise ASGIMisuse(f"{kind} was sent where http.response.trailers is due")
+            raise ASGIMisuse(f"{kind} was sent when http.response.trailers was expected")
         raise ASGIMisuse(f"{kind} was sent after http.response.start" if kind.endswith("start") else f"{kind} is late")
 
 

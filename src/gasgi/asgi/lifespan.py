@@ -20,7 +20,7 @@ __all__ = ["Lifespan", "LifespanFailed"]
 STARTING, RUNNING, STOPPING, ENDED = range(4)
 
 ABANDON_S = 0.5  # what a cancelled call gets for its finally-blocks; a tenth of its time when that is less
-CANCELLED = "its lifespan was cancelled from within"
+CANCELLED = "its lifespan cancelled its own task"
 
 
 class LifespanFailed(Exception):
@@ -101,7 +101,7 @@ class Lifespan:
             raise
         except SystemExit as exc:
             # Let through, gunicorn would start the worker anew for ever.
-            self._failure = self._failure or f"the app called sys.exit({safe_text(exc.code, repr)})"
+            self._failure = self._failure or f"the application called sys.exit({safe_text(exc.code, repr)})"
         except BaseException as exc:
             self._on_exception(exc, describe_exception(exc))
         else:
@@ -132,14 +132,16 @@ class Lifespan:
 
     def _do_without(self, reason: str) -> None:
         # ASGI lifespan 2.0, "Scope": an app that raises at this scope is served without it.
-        self._log.info("The app does without ASGI lifespan: %s (--asgi-lifespan auto)", reason)
+        self._log.info("Application does not support the ASGI lifespan protocol: %s (--asgi-lifespan auto)", reason)
 
     def _on_return(self) -> None:
         if self._state == STARTING and self._failure is None:
             if self._mode == "on":
-                self._failure = "the app returned without lifespan.startup.complete"
+                self._failure = "the application returned without lifespan.startup.complete"
             else:
-                self._log.debug("The app does without ASGI lifespan: it returned (--asgi-lifespan auto)")
+                self._log.debug(
+                    "Application does not support the ASGI lifespan protocol: it returned (--asgi-lifespan auto)"
+                )
 
     async def _receive(self) -> Message:
         if not self._was_startup_sent:
@@ -165,7 +167,7 @@ class Lifespan:
             self._state = ENDED
             self._log.error("ASGI lifespan shutdown failed: %s", _reason_in(message))
         else:
-            raise ASGIMisuse(f"ASGI event {kind!r} is unknown to the lifespan or not allowed now")
+            raise ASGIMisuse(f"ASGI event {kind!r} is unknown, or not allowed at this point of the lifespan")
         self._answered.set()
         self._note_whether_over()
 
@@ -175,4 +177,4 @@ class Lifespan:
 
 
 def _reason_in(message: Message) -> str:
-    return safe_text(message.get("message") or "the app gave no reason")
+    return safe_text(message.get("message") or "the application gave no reason")

@@ -151,7 +151,7 @@ class WebSocketSession(AppTask):
             try:
                 return self._stream.send_message(text)
             except UnicodeEncodeError as exc:
-                raise ASGIMisuse(f"websocket.send: text that is no Unicode: {exc}") from None
+                raise ASGIMisuse(f"websocket.send: text is not valid Unicode: {exc}") from None
         if text is not None:
             raise ASGIMisuse("websocket.send takes text or bytes, not both")
         if type(data) is not bytes:
@@ -195,7 +195,7 @@ class WebSocketSession(AppTask):
             self._closed_by_app(NORMAL, "")
             self._stream.close(NORMAL, "")
         elif self._state != CLOSED:
-            self._runtime.log.error("ASGI app returned without completing the answer to %s", self.describe())
+            self._runtime.log.error("ASGI app returned without completing the response to %s", self.describe())
 
     def app_ended(self) -> None:
         state = self._state
@@ -245,7 +245,7 @@ class WebSocketSession(AppTask):
 
     def _send_other(self, kind: object, message: dict[str, Any]) -> Awaitable[None]:
         if not isinstance(kind, str) or kind not in _EVENTS:
-            raise ASGIMisuse(f"no event of a WebSocket: {kind!r}")
+            raise ASGIMisuse(f"unknown WebSocket event: {kind!r}")
         if self._state == CLOSED:
             raise ClientDisconnected(f"{kind} after the WebSocket was closed")
         if self._state == CONNECTING:
@@ -331,4 +331,4 @@ class WebSocketSession(AppTask):
 def _as_bytes(data: Any) -> bytes:
     if isinstance(data, (bytes, bytearray, memoryview)):
         return bytes(data)
-    raise ASGIMisuse(f"bytes expected, not {type(data).__name__}")
+    raise ASGIMisuse(f"expected bytes, not {type(data).__name__}")

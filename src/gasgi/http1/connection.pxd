@@ -1,10 +1,8 @@
 cimport cython
 
 from gasgi._parser cimport RequestHead as ParsedHead
-from gasgi.asgi.admission cimport admit
 from gasgi.asgi.app_task cimport AppTask
-from gasgi.asgi.http cimport HttpExchange
-from gasgi.http1.departure cimport Departure
+from gasgi.http1.current cimport CurrentRequest
 from gasgi.http1.inbox cimport Inbox
 from gasgi.http1.request_body cimport RequestBody
 from gasgi.http1.response cimport Response, ResponseOwner
@@ -17,7 +15,6 @@ from gasgi.serving.runtime cimport Runtime
 cdef int CLIENT_LEFT
 
 cdef int IDLE, HEAD, WAITING, REQUEST, DISCARDING, LINGERING, CLOSED
-cdef int UNDECIDED
 cdef Py_ssize_t MAX_UNFINISHED
 cdef double LINGER_S, IDLE_S
 
@@ -27,6 +24,7 @@ cdef class HttpConnection(ResponseOwner):
     cdef object _proxied
     cdef object _transport
     cdef Peer _peer
+    cdef CurrentRequest _current
     cdef WriteGate _gate
     cdef Outbox _outbox
     cdef Inbox _inbox
@@ -36,26 +34,21 @@ cdef class HttpConnection(ResponseOwner):
 
     cdef int _phase
     cdef double _last_active
-    cdef Py_ssize_t _unfinished
     cdef bint _must_linger
-
-    cdef AppTask _exchange
-    cdef Departure _departure
+    cdef public object switch
 
     cpdef sweep(self, double now)
     cpdef take_turn(self)
-    cdef Departure _departing(self)
     cdef _read_head(self, bytes data)
     cdef _wait_for_turn(self, bytes data)
+    @cython.locals(exchange=AppTask)
     cdef _begin(self, ParsedHead head)
-    cdef _begin_websocket(self, ParsedHead head, dict scope)
-    cpdef bytes _hand_over(self)
     cdef _read_body(self, bytes data)
     cdef _leave_body(self)
-    cdef _let_go(self, int status)
     cdef _go_on(self)
     cdef _next_request(self)
     cdef _become_idle(self)
+    @cython.locals(exchange=AppTask)
     cpdef refuse(self, exc)
     cdef _on_read_deadline(self)
     cdef _linger(self)

@@ -1,27 +1,23 @@
 """An HTTP/1.1 connection: reads requests, runs one exchange at a time and decides what comes after each response.
 
 The asyncio protocol of every accepted connection until a WebSocket takes the transport over. Its parts: the inbox holds
-bytes that are not parsed yet, the response frames what the app sends, the outbox writes it, the deadlines say what has
-taken too long.
+bytes that are not parsed yet, the current request is with the application, the response frames what that sends, the
+outbox writes it, the deadlines say what has taken too long.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
 
 from gasgi._accel import RequestHead
-from gasgi.asgi.admission import admit
-from gasgi.asgi.app_task import AppTask
-from gasgi.asgi.http import HttpExchange
 from gasgi.errors import RequestError
 from gasgi.http1.closing import close, linger, reset
-from gasgi.http1.departure import Departure
+from gasgi.http1.current import CurrentRequest
 from gasgi.http1.inbox import Inbox
 from gasgi.http1.phases import CLOSED, DISCARDING, HEAD, IDLE, LINGERING, REQUEST, WAITING
 from gasgi.http1.request_body import RequestBody
 from gasgi.http1.response import Response, ResponseOwner
-from gasgi.http1.upgrade import open_session
 from gasgi.proxy.protocol import ProxyInfo
 from gasgi.serving.deadlines import Deadlines
 from gasgi.serving.flow import WriteGate
@@ -30,7 +26,6 @@ from gasgi.serving.peer import Peer
 from gasgi.serving.runtime import Runtime
 from gasgi.serving.sizes import LINGER_S
 from gasgi.tables import CLIENT_LEFT
-from gasgi.websocket.handshake import read_handshake
 
 __all__ = ["HttpConnection"]
 
@@ -49,6 +44,7 @@ class HttpConnection(ResponseOwner):
         self._proxied = proxied
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # from connection_made on
         self._peer: Peer = None  # type: ignore[assignment]  # from connection_made on
+        self._current: CurrentRequest = None  # type: ignore[assignment]  # from connection_made on
         self._gate = WriteGate(runtime.loop)
         self._outbox = Outbox(runtime.loop, self._gate)
         self._inbox = Inbox(runtime)
@@ -60,12 +56,9 @@ class HttpConnection(ResponseOwner):
         # What it does
         self._phase = IDLE
         self._last_active = 0.0
-        self._unfinished = 0  # tasks of this connection that have not ended
         self._must_linger = False
-
-        # Per request
-        self._exchange: AppTask | None = None
-        self._departure: Departure | None = None  # once the client may have left
+        # Takes the request of a client that may go on with another protocol, and is given what lets the transport go.
+        self.switch: Callable[[RequestHead, Callable[[], bytes]], bool] | None = None
 
     # asyncio.Protocol
 
@@ -73,7 +66,10 @@ class HttpConnection(ResponseOwner):
         runtime = self._runtime
         self._transport = transport
         self._outbox.transport = self._inbox.transport = self._deadlines.transport = transport
-        self._peer = Peer(runtime, transport, self._proxied)
+        peer = self._peer = Peer(runtime, transport, self._proxied)
+        self._current = CurrentRequest(
+            runtime, transport, peer, self._deadlines, self._inbox, self._body, self._response, self._gate
+        )
         transport.set_write_buffer_limits(high=runtime.settings.write_buffer_bytes)
         runtime.connections.add(self)
         self._last_active = runtime.now
@@ -101,10 +97,11 @@ class HttpConnection(ResponseOwner):
             if self._phase != CLOSED:
                 self._close()
             return False
-        if self._exchange is not None and self._exchange.is_websocket:
+        exchange = self._current.exchange
+        if exchange is not None and exchange.is_websocket:
             # It could not speak.
-            self._exchange.disconnect()
-            self._let_go(CLIENT_LEFT)
+            exchange.disconnect()
+            self._current.let_go(CLIENT_LEFT)
             self._close()
             return False
         if self._inbox.is_behind:
@@ -113,7 +110,7 @@ class HttpConnection(ResponseOwner):
             self._leave_body()
             return False
         else:
-            self._departing().shut(self._exchange)
+            self._current.client_shut()
         return not self._peer.is_tls
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -122,18 +119,8 @@ class HttpConnection(ResponseOwner):
         self._gate.lost()
         self._outbox.clear()
         self._inbox.clear()
-        exchange = self._exchange
-        if exchange is None or not exchange.is_running():
+        if not self._current.lost():
             self._forget()
-            return
-        # Stays among the connections until the app has ended: that is who sweeps its grace period.
-        response = self._response
-        response.report(response.status if response.framing else CLIENT_LEFT)
-        if exchange.is_websocket:
-            exchange.disconnect()
-            self._forget()
-        else:
-            self._deadlines.grace_at = exchange.give_grace()
 
     def pause_writing(self) -> None:
         self._gate.pause()
@@ -157,27 +144,8 @@ class HttpConnection(ResponseOwner):
             if not is_taken or self._phase >= LINGERING:
                 self._transport.abort()
         if self._inbox.is_paused and self._phase < LINGERING:
-            self._departing().look(self._exchange)
-        exchange = self._exchange
-        if exchange is None:
-            return
-        if self._response.timing is not None:
-            self._response.timing.look(self._response.request, exchange.running_task())
-        if self._runtime.ends_streams and self._phase == REQUEST:
-            self._departing().end_stream(exchange)
-        if deadlines.is_grace_over(now):
-            if self._departure is not None and self._phase == REQUEST:
-                self._departure.end_grace(exchange)
-            else:
-                exchange.cancel()
-
-    def _departing(self) -> Departure:
-        departure = self._departure
-        if departure is None:
-            departure = self._departure = Departure(
-                self._runtime, self._transport, self._peer, self._deadlines, self._response, self._gate
-            )
-        return departure
+            self._current.look_at_client()
+        self._current.sweep(now)
 
     def drain(self) -> None:
         if self._phase == IDLE:
@@ -187,10 +155,7 @@ class HttpConnection(ResponseOwner):
                 self._deadlines.set_read(self._runtime.quiet_s)
 
     def abort(self) -> None:
-        exchange = self._exchange
-        if exchange is not None:
-            self._response.report(self._response.status if self._response.framing else 500)
-            exchange.cancel()
+        self._current.abort()
         self._gate.lost()
         self._transport.abort()
 
@@ -205,7 +170,7 @@ class HttpConnection(ResponseOwner):
     def response_ended(self, status: int, is_reset: bool) -> None:
         if self._gate.is_lost:
             return
-        self._let_go(status)
+        self._current.let_go(status)
         self._outbox.flush()
         if is_reset:
             reset(self._transport)
@@ -213,12 +178,21 @@ class HttpConnection(ResponseOwner):
             self._close()
 
     def exchange_ended(self) -> None:
-        self._unfinished -= 1
+        self._current.unfinished -= 1
         if self._phase == CLOSED:
-            if self._exchange is not None and not self._exchange.is_running():
+            if self._current.has_ended():
                 self._forget()
         elif self._phase == WAITING:
             self._go_on()
+
+    def hand_over(self) -> bytes:
+        self._outbox.flush()
+        self._phase = CLOSED
+        self._current.exchange = None
+        self._response.release()
+        self._runtime.connections.discard(self)
+        self._inbox.resume()
+        return self._inbox.take()
 
     # Reading
 
@@ -246,58 +220,26 @@ class HttpConnection(ResponseOwner):
 
     def _begin(self, head: RequestHead) -> None:
         """Hand a request to the app; the bytes behind its head are in the inbox."""
-        runtime = self._runtime
-        response = self._response
-        deadlines = self._deadlines
+        if (
+            self.switch is not None
+            and head.upgrade == b"h2c"
+            and not self._inbox.is_eof
+            and self.switch(head, self.hand_over)
+        ):
+            return
         self._phase = REQUEST
-        response.begin(head)
-        deadlines.read_at = 0.0
-        if deadlines.write_at and self._gate.is_open:
-            deadlines.write_at = 0.0  # of the answer before: the client took it
         try:
-            scope = admit(runtime, self._peer, response.record, head)
-            if head.upgrade == b"websocket":
-                self._begin_websocket(head, scope)
-                return
-            exchange = HttpExchange()
-            exchange.prepare(runtime, response, scope, head)
-            self._exchange = exchange
-            exchange.timing = response.timing
-            if head.is_chunked or head.content_length > 0:
-                self._body.begin(head, exchange)
-                if self._inbox.is_behind:
-                    runtime.turns.wait(self)
+            exchange = self._current.begin(head)
         except RequestError as exc:
             self.refuse(exc)
             return
-        if self._departure is not None and not self._inbox.is_behind:
-            # It was pipelined.
-            self._departure.begin_grace(exchange, self._inbox.body is None or not self._inbox.is_eof)
-        self._unfinished += 1
-        exchange.start()
-
-    def _begin_websocket(self, head: RequestHead, scope: dict[str, Any]) -> None:
-        handshake = read_handshake(head, self._runtime.settings)
-        if self._inbox.is_eof:
-            # It was pipelined, and its client has shut its side: it could not speak.
-            self._let_go(CLIENT_LEFT)
+        if exchange is None:
+            self._current.let_go(CLIENT_LEFT)
             self._close()
             return
-        session = self._exchange = open_session(
-            self._runtime, self._transport, handshake, self._response, head, scope, self._hand_over
-        )
-        self._outbox.flush()
-        self._unfinished += 1
-        session.start()
-
-    def _hand_over(self) -> bytes:
-        """A WebSocket takes the transport."""
-        self._phase = CLOSED
-        self._exchange = None
-        self._response.release()
-        self._runtime.connections.discard(self)
-        self._inbox.resume()
-        return self._inbox.take()
+        if self._inbox.is_behind:
+            self._runtime.turns.wait(self)
+        exchange.start()
 
     def _read_body(self, data: bytes | None) -> None:
         """Decode what has just come, or go on with what is held."""
@@ -308,14 +250,14 @@ class HttpConnection(ResponseOwner):
             else:
                 body.read(data)
         except RequestError as exc:
-            if self._exchange is None:
+            if self._current.exchange is None:
                 # Its request has been answered: another answer would be taken for that to the next request.
-                self._runtime.log.info("Closing the connection of %s: %s", self._peer, exc)
+                self._runtime.log.info("Closing the connection from %s: %s", self._peer, exc)
                 self._linger()
             else:
                 self.refuse(exc)
             return
-        if self._exchange is None:
+        if self._current.exchange is None:
             if self._inbox.body is None:
                 self._next_request()
                 return
@@ -329,7 +271,7 @@ class HttpConnection(ResponseOwner):
             if self._inbox.body is not None:
                 self._leave_body()
             else:
-                self._departing().shut(self._exchange)
+                self._current.client_shut()
 
     def _leave_body(self) -> None:
         """RFC 9112, 8: the request can never be whole; the app learns of it from the end of the connection."""
@@ -342,7 +284,7 @@ class HttpConnection(ResponseOwner):
     def response_complete(self) -> None:
         response = self._response
         inbox = self._inbox
-        self._let_go(response.status)
+        self._current.let_go(response.status)
         self._runtime.count_request()
         if not response.keep_alive:
             self._outbox.flush()
@@ -362,23 +304,11 @@ class HttpConnection(ResponseOwner):
         elif inbox.has_bytes():
             self._outbox.hold_answer()
             self._go_on()
-        elif inbox.is_paused or inbox.is_eof or self._unfinished > MAX_UNFINISHED or not self._gate.is_open:
+        elif inbox.is_paused or inbox.is_eof or self._current.unfinished > MAX_UNFINISHED or not self._gate.is_open:
             self._go_on()
         else:
             self._outbox.flush()
             self._become_idle()
-
-    def _let_go(self, status: int) -> None:
-        """Tell exchange and observer that the answer is over."""
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.complete()
-        self._deadlines.grace_at = 0.0
-        self._body.end()
-        response = self._response
-        if response.record is not None or response.timing is not None:
-            response.report(status)
-        response.reset()
 
     def _go_on(self) -> None:
         """Begin the next request; where a task may run at once, one within the other, not before the next turn."""
@@ -390,7 +320,7 @@ class HttpConnection(ResponseOwner):
 
     def _next_request(self) -> None:
         """Go on with the bytes held, or wait for more."""
-        if self._unfinished > MAX_UNFINISHED or not self._gate.is_open:
+        if self._current.unfinished > MAX_UNFINISHED or not self._gate.is_open:
             self._outbox.flush()
             self._phase = WAITING
             return
@@ -425,15 +355,16 @@ class HttpConnection(ResponseOwner):
     def refuse(self, exc: RequestError) -> None:
         """Answer a request that is not served and end the connection; the app sees the end of its body, if it runs."""
         self._must_linger = True
-        if self._exchange is not None:
-            self._exchange.disconnect()
+        exchange = self._current.exchange
+        if exchange is not None:
+            exchange.disconnect()
         self._response.refuse(exc, self._peer)
 
     def _on_read_deadline(self) -> None:
         if self._phase == HEAD:
             self.refuse(RequestError(408, "the head took longer than gasgi_header_timeout_s"))
         elif self._phase == REQUEST:
-            self.refuse(RequestError(408, "the body stalled for gasgi_body_timeout_s"))
+            self.refuse(RequestError(408, "the body stalled for longer than gasgi_body_timeout_s"))
         elif self._transport.get_write_buffer_size() and self._phase != DISCARDING:
             # The client is still taking the answer: its time to say more has not begun.
             if not self._deadlines.write_at:
@@ -455,10 +386,7 @@ class HttpConnection(ResponseOwner):
 
     def _forget(self) -> None:
         """The connection is lost, and the app has ended."""
-        self._exchange = None
-        self._deadlines.grace_at = 0.0
-        self._body.end()
-        self._response.release()
+        self._current.release()
         self._runtime.forget(self)
 
     def _close(self) -> None:

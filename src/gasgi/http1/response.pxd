@@ -17,6 +17,7 @@ cdef class ResponseOwner:
     cpdef response_complete(self)
     cpdef response_ended(self, int status, bint is_reset)
     cpdef exchange_ended(self)
+    cpdef bytes hand_over(self)
 
 @cython.final
 cdef class Response(HttpStream):
@@ -55,4 +56,5 @@ cdef class Response(HttpStream):
     cdef _complete(self)
     cdef _pace(self, Py_ssize_t size)
     cdef _put_chunk(self, bytes body, Py_ssize_t size)
+    cpdef bytes hand_over(self)
     cpdef report(self, int status)

@@ -10,6 +10,7 @@ from typing import Any
 
 from gasgi._accel import RequestHead, encode_chunk, encode_response_head, join_message
 from gasgi.answer_length import take_length
+from gasgi.asgi.admission import report_refusal
 from gasgi.asgi.awaitables import DONE
 from gasgi.asgi.stream import HttpStream
 from gasgi.errors import ASGIMisuse, RequestError
@@ -39,6 +40,10 @@ class ResponseOwner:
 
     def exchange_ended(self) -> None:
         """The app's task is over."""
+
+    def hand_over(self) -> bytes:
+        """A WebSocket takes the transport: leave it alone from now on, and return what is held unparsed."""
+        return b""
 
 
 NOBODY = ResponseOwner()
@@ -208,6 +213,10 @@ class Response(HttpStream):
     def exchange_ended(self) -> None:
         self._owner.exchange_ended()
 
+    def hand_over(self) -> bytes:
+        """A WebSocket takes the transport instead; return what its client has sent behind the request."""
+        return self._owner.hand_over()
+
     # What the server answers itself
 
     def answer(self, status: int, fields: tuple[tuple[bytes, bytes], ...]) -> None:
@@ -229,17 +238,12 @@ class Response(HttpStream):
 
     def refuse(self, exc: RequestError, peer: Peer) -> None:
         """Answer a request that is not served, or cut its answer off; the connection ends behind it."""
-        runtime = self._runtime
-        runtime.log.info("Refused a request from %s: %s", peer, exc)
-        if runtime.meter is not None:
-            runtime.meter.count_refused(exc.status)
-        record = self.record
-        if self.framing != UNDECIDED:
+        has_begun = self.framing != UNDECIDED
+        report_refusal(self._runtime, peer, None if has_begun else self.record, self.request, exc)
+        if has_begun:
             self.cut_off()
-            return
-        if record is not None and not record.has_begun():
-            record.begin(self.request, peer.client, peer.server, peer.scheme, peer.proxied)
-        self.answer(exc.status, exc.fields)
+        else:
+            self.answer(exc.status, exc.fields)
 
     # Framing
 

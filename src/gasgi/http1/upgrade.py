@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gasgi._accel import RequestHead
 from gasgi.asgi.websocket import WebSocketOpening, WebSocketSession, WebSocketStream
 from gasgi.http1.response import Response
-from gasgi.reporting.record import Record
 from gasgi.serving.runtime import Runtime
 from gasgi.websocket.connection import WebSocketConnection
 from gasgi.websocket.handshake import Handshake, encode_accept
@@ -21,31 +19,29 @@ __all__ = ["open_session"]
 
 
 class _Upgrade(WebSocketOpening):
-    """``let_go`` makes the HTTP connection leave ``transport`` alone and returns what it holds unparsed."""
+    """``response`` is what the app would say instead."""
 
     def __init__(
         self,
         runtime: Runtime,
         transport: asyncio.Transport,
         handshake: Handshake,
-        record: Record | None,
-        let_go: Callable[[], bytes],
+        response: Response,
     ) -> None:
         self._runtime = runtime
         self._transport = transport
         self._handshake = handshake
-        self._record = record
-        self._let_go = let_go
+        self._response = response
 
     def accept(self, session: WebSocketSession, subprotocol: str | None, headers: Headers) -> WebSocketStream:
         runtime = self._runtime
         transport = self._transport
         answer = encode_accept(self._handshake, subprotocol, headers, runtime.server_field, runtime.date_field)
-        connection = WebSocketConnection(runtime, transport, session, self._handshake.deflate, self._record)
-        leftover = self._let_go()
+        connection = WebSocketConnection(runtime, transport, session, self._handshake.deflate, self._response.record)
+        leftover = self._response.hand_over()
         transport.set_protocol(connection)  # type: ignore[arg-type]  # a protocol by its methods alone
         runtime.connections.add(connection)
-        connection.open(answer, headers, leftover)
+        connection.open(answer, 101, headers, leftover)
         return connection
 
 
@@ -56,10 +52,9 @@ def open_session(
     response: Response,
     head: RequestHead,
     scope: dict[str, Any],
-    let_go: Callable[[], bytes],
 ) -> WebSocketSession:
     """Make the conversation about an upgrade request; what the app says instead of accepting it is ``response``."""
     scope["subprotocols"] = list(handshake.subprotocols)
     response.keep_alive = False  # whether what comes behind a refusal is HTTP again, only the client knows
-    opening = _Upgrade(runtime, transport, handshake, response.record, let_go)
+    opening = _Upgrade(runtime, transport, handshake, response)
     return WebSocketSession(runtime, response, opening, scope, head)

@@ -11,6 +11,7 @@ from gasgi.http2.wire import (
     CONTINUATION,
     DATA,
     DEFAULT_WINDOW,
+    ENABLE_CONNECT_PROTOCOL,
     END_HEADERS,
     END_STREAM,
     GOAWAY,
@@ -62,6 +63,7 @@ def encode_own_settings(settings: Settings) -> bytes:
     pairs = [
         (MAX_CONCURRENT_STREAMS, settings.http2_max_streams),
         (MAX_HEADER_LIST_SIZE, settings.http2_max_list_bytes),
+        (ENABLE_CONNECT_PROTOCOL, 1),  # RFC 8441, 3: WebSockets
         (NO_RFC7540_PRIORITIES, 1),  # RFC 9218, 2.1
     ]
     if settings.http2_window_bytes != DEFAULT_WINDOW:

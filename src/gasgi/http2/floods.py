@@ -42,7 +42,7 @@ KINDS: tuple[tuple[str, float, float, float, float], ...] = (
     ("empty DATA frames", 200, 33, 2, 0),
     ("PRIORITY frames", 2000, 33, 4, 0),
     ("WINDOW_UPDATE frames", 2000, 100, 4, 1),
-    ("frames of unknown types", 1000, 33, 4, 0),
+    ("frames of unknown type", 1000, 33, 4, 0),
 )
 _KIBIBYTE = 1024
 

@@ -36,7 +36,7 @@ from gasgi.http2.wire import (
 )
 from gasgi.http2_codes import ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, PROTOCOL_ERROR
 
-__all__ = ["FrameReader"]
+__all__ = ["FrameReader", "read_settings"]
 
 HEAD_BYTES = 9  # of every frame (RFC 9113, 4.1)
 # An honest client splits a block at 16 KiB. Every frame counts, the empty ones too (CVE-2024-27316).
@@ -198,14 +198,14 @@ class FrameReader:
         if self._block_stream:
             # RFC 9113, 4.3: nothing comes between the frames of a header block.
             if frame_type != CONTINUATION or stream_id != self._block_stream:
-                raise Http2Error(PROTOCOL_ERROR, "header block interrupted")
+                raise Http2Error(PROTOCOL_ERROR, "header block interrupted by another frame")
         elif not self._has_settings and (frame_type != SETTINGS or self._flags & ACK):
             raise Http2Error(PROTOCOL_ERROR, "connection does not begin with SETTINGS")
         if frame_type <= RST_STREAM:
             if stream_id == 0:
-                raise Http2Error(PROTOCOL_ERROR, "frame of a stream without its number")
+                raise Http2Error(PROTOCOL_ERROR, "stream frame with stream identifier 0")
             if frame_type == RST_STREAM and length != 4:
-                raise Http2Error(FRAME_SIZE_ERROR, "RST_STREAM of a wrong size")
+                raise Http2Error(FRAME_SIZE_ERROR, "RST_STREAM with an invalid size")
         elif frame_type == PUSH_PROMISE:
             raise Http2Error(PROTOCOL_ERROR, "PUSH_PROMISE from a client")
         elif frame_type == CONTINUATION:
@@ -214,21 +214,21 @@ class FrameReader:
             self._check_continuation(length)
         elif frame_type == WINDOW_UPDATE:
             if length != 4:
-                raise Http2Error(FRAME_SIZE_ERROR, "WINDOW_UPDATE of a wrong size")
+                raise Http2Error(FRAME_SIZE_ERROR, "WINDOW_UPDATE with an invalid size")
         elif frame_type <= GOAWAY or frame_type == PRIORITY_UPDATE:
             self._check_connection_frame(frame_type, length, stream_id)
 
     def _check_connection_frame(self, frame_type: int, length: int, stream_id: int) -> None:
         if stream_id:
-            raise Http2Error(PROTOCOL_ERROR, "frame of the connection with the number of a stream")
+            raise Http2Error(PROTOCOL_ERROR, "connection frame with a stream identifier other than 0")
         if frame_type == SETTINGS:
             if length % 6 or (length and self._flags & ACK):
-                raise Http2Error(FRAME_SIZE_ERROR, "SETTINGS of a wrong size")
+                raise Http2Error(FRAME_SIZE_ERROR, "SETTINGS with an invalid size")
         elif frame_type == PING:
             if length != 8:
-                raise Http2Error(FRAME_SIZE_ERROR, "PING of a wrong size")
+                raise Http2Error(FRAME_SIZE_ERROR, "PING with an invalid size")
         elif length < (8 if frame_type == GOAWAY else 4):
-            raise Http2Error(FRAME_SIZE_ERROR, "GOAWAY or PRIORITY_UPDATE of a wrong size")
+            raise Http2Error(FRAME_SIZE_ERROR, "GOAWAY or PRIORITY_UPDATE with an invalid size")
 
     def _check_continuation(self, length: int) -> None:
         block: bytearray = self._block  # type: ignore[assignment]  # as long as _block_stream is set
@@ -246,7 +246,7 @@ class FrameReader:
         self._padding = 0
         if self._flags & PADDED:
             if not length:
-                raise Http2Error(FRAME_SIZE_ERROR, "padded frame without the size of its padding")
+                raise Http2Error(FRAME_SIZE_ERROR, "padded frame without a padding length")
             self._padding = -1  # its first octet is not here yet
         elif not length:
             self._data_left = -1
@@ -312,7 +312,7 @@ class FrameReader:
             if self._flags & ACK:
                 sink.on_settings_ack()
             else:
-                sink.on_settings(_read_settings(payload))
+                sink.on_settings(read_settings(payload))
         elif frame_type == PING:
             if self._flags & ACK:
                 sink.on_ping_ack(payload)
@@ -322,7 +322,7 @@ class FrameReader:
             self._read_continuation(payload)
         elif frame_type == PRIORITY:
             if len(payload) != 5:
-                sink.on_broken_frame(stream_id, FRAME_SIZE_ERROR, "PRIORITY of a wrong size")
+                sink.on_broken_frame(stream_id, FRAME_SIZE_ERROR, "PRIORITY with an invalid size")
             elif _number_at(payload, 0) & MAX_WINDOW == stream_id:
                 # RFC 7540, 5.3.1; RFC 9113 does not say it anymore.
                 sink.on_broken_frame(stream_id, PROTOCOL_ERROR, "stream depends on itself")
@@ -341,7 +341,7 @@ class FrameReader:
         if flags & (PADDED | WITH_PRIORITY):
             if flags & PADDED:
                 if not stop:
-                    raise Http2Error(FRAME_SIZE_ERROR, "padded frame without the size of its padding")
+                    raise Http2Error(FRAME_SIZE_ERROR, "padded frame without a padding length")
                 stop -= payload[0]
                 start = 1
             if flags & WITH_PRIORITY:
@@ -382,7 +382,7 @@ def _number_at(payload: bytes, i: int) -> int:
     return number << 8 | payload[i + 3]
 
 
-def _read_settings(payload: bytes) -> list[tuple[int, int]]:
+def read_settings(payload: bytes) -> list[tuple[int, int]]:
     """Return (setting, value) in order; raise Http2Error for a value that is not allowed (RFC 9113, 6.5.2)."""
     settings = []
     for i in range(0, len(payload), 6):

@@ -126,9 +126,9 @@ class HeadReader:
                 said = self._said_protocol
                 self._said_protocol = value
             else:
-                raise StreamError(stream_id, PROTOCOL_ERROR, "unknown pseudo-field")
+                raise StreamError(stream_id, PROTOCOL_ERROR, "unknown pseudo-header field")
             if said is not None:
-                raise StreamError(stream_id, PROTOCOL_ERROR, "pseudo-field given twice")
+                raise StreamError(stream_id, PROTOCOL_ERROR, "pseudo-header field given twice")
             count += 1
         return count
 
@@ -209,7 +209,7 @@ class HeadReader:
                 raise RequestError(400, "neither :authority nor host")
             authority = host
         elif host is not None and host != authority and host.lower() != authority.lower():
-            raise StreamError(stream_id, PROTOCOL_ERROR, "host differs from :authority")
+            raise StreamError(stream_id, PROTOCOL_ERROR, "host does not match :authority")
         if authority is not self._authority:
             # RFC 9110, 4.2.4: no userinfo; "@" is in no host.
             if not is_host(authority):
@@ -242,7 +242,7 @@ class HeadReader:
                 continue
             if kind < 0:
                 if name[0] == _COLON:
-                    raise StreamError(stream_id, PROTOCOL_ERROR, "pseudo-field behind a field")
+                    raise StreamError(stream_id, PROTOCOL_ERROR, "pseudo-header field after a regular field")
                 if b"_" in name:
                     head.has_underscore_name = True
             elif kind >= _SINGLE:
@@ -273,7 +273,7 @@ class HeadReader:
                 check_expect(value)
                 head.expects_continue = True
             else:
-                raise StreamError(stream_id, PROTOCOL_ERROR, "field of an HTTP/1.1 connection")
+                raise StreamError(stream_id, PROTOCOL_ERROR, "connection-specific field")
             headers.append(field)
         if crumbs is not None:
             headers[cookie_at] = (b"cookie", b"; ".join(crumbs))
@@ -287,6 +287,6 @@ def check_trailers(stream_id: int, fields: list[tuple[bytes, bytes]], flaw: str)
         raise StreamError(stream_id, PROTOCOL_ERROR, flaw)
     for name, _ in fields:
         if name[0] == _COLON:
-            raise StreamError(stream_id, PROTOCOL_ERROR, "pseudo-field in trailers")
+            raise StreamError(stream_id, PROTOCOL_ERROR, "pseudo-header field in trailers")
         if name in FORBIDDEN_TRAILERS:
             raise StreamError(stream_id, PROTOCOL_ERROR, "forbidden trailer field")

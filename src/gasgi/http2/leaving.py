@@ -6,6 +6,8 @@ one that has left.
 
 from __future__ import annotations
 
+from gasgi.http2.channel import StreamChannel
+from gasgi.http2.sender import Queued
 from gasgi.http2.stream import Http2Stream
 from gasgi.http2_codes import CANCEL
 from gasgi.serving.runtime import Runtime
@@ -18,18 +20,27 @@ class Leaving:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._streams: set[Http2Stream] = set()
+        self._streams: dict[Queued, float] = {}  # and when the grace period is over, in loop time
 
-    def add(self, stream: Http2Stream) -> None:
-        """Let the app of a stream that is lost go on for its grace period; it has one."""
+    def add(self, stream: Queued) -> None:
+        """Let the app of a stream that is lost go on for its grace period; it has one.
+
+        A WebSocket has been told, and takes its time as on a connection of its own.
+        """
         exchange = stream.exchange
-        if exchange is not None and stream not in self._streams:
-            stream.grace_at = exchange.give_grace()
-            if stream.grace_at:
-                self._streams.add(stream)
+        if exchange is not None and not exchange.is_websocket and stream not in self._streams:
+            grace_at = exchange.give_grace()
+            if grace_at:
+                self._streams[stream] = grace_at
 
-    def look(self, stream: Http2Stream, now: float) -> None:
+    def look(self, stream: Queued, now: float) -> None:
         """Act on the deadlines of a stream that is not lost."""
+        if isinstance(stream, Http2Stream):
+            self._look_at_answer(stream, now)
+        elif isinstance(stream, StreamChannel):
+            stream.sweep(now)
+
+    def _look_at_answer(self, stream: Http2Stream, now: float) -> None:
         if stream.timing is not None and stream.exchange is not None:
             stream.timing.look(stream.head, stream.exchange.running_task())
         if self._runtime.ends_streams and stream.is_open_ended():
@@ -37,11 +48,11 @@ class Leaving:
         if stream.read_at and now >= stream.read_at:
             self._end_stalled(stream)
         elif stream.write_at and now >= stream.write_at:
-            self._runtime.log.info("Stream %d was not read for gasgi_write_timeout_s", stream.number)
+            self._runtime.log.info("Client did not read stream %d for longer than gasgi_write_timeout_s", stream.number)
             self._give_up(stream)
 
     def _end_stalled(self, stream: Http2Stream) -> None:
-        self._runtime.log.info("The body of stream %d stalled for gasgi_body_timeout_s", stream.number)
+        self._runtime.log.info("Request body of stream %d stalled for longer than gasgi_body_timeout_s", stream.number)
         if stream.has_begun():
             self._give_up(stream)
             return
@@ -56,11 +67,11 @@ class Leaving:
 
     def sweep(self, now: float) -> None:
         """Cancel what has had its time; forget what has ended."""
-        for stream in tuple(self._streams):
+        for stream, grace_at in tuple(self._streams.items()):
             exchange = stream.exchange
             if exchange is None:
-                self._streams.discard(stream)
-            elif now >= stream.grace_at:
+                del self._streams[stream]
+            elif now >= grace_at:
                 exchange.cancel()
 
     def cancel(self) -> None:

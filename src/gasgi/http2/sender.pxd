@@ -1,23 +1,35 @@
 cimport cython
 
 from gasgi._hpack cimport HpackEncoder as Encoder
+from gasgi.asgi.app_task cimport AppTask
 from gasgi.asgi.stream cimport HttpStream
-from gasgi.http2.encoder cimport encode_headers, encode_reset, encode_window_update
+from gasgi.http2.encoder cimport encode_data_head, encode_headers, encode_reset, encode_window_update
 from gasgi.http2.floods cimport FloodGuard
+from gasgi.http2.pieces cimport Pieces
 from gasgi.http2.streams cimport Stream, Streams
 from gasgi.reporting.timing cimport Timing
 from gasgi.serving.flow cimport WriteGate
 from gasgi.serving.outbox cimport Outbox
 from gasgi.serving.runtime cimport Runtime
 
-cdef Py_ssize_t FLUSH_BYTES, TURN_BYTES
+cdef Py_ssize_t FLUSH_BYTES, JOIN_BYTES, TURN_BYTES
 
 cdef class Queued(HttpStream):
+    cdef public Stream state
     cdef public long long number
     cdef public int rank
+    cdef public bint is_endless
+    cdef public AppTask exchange
+    cdef public Pieces waiting
+    cdef public bint is_in_row
+    cdef public int looks
 
+    cpdef receive(self, bytes piece, bint ends_stream)
+    cpdef lose(self)
+    cpdef drain(self)
     cpdef Py_ssize_t send_frame(self) except -1
     cpdef bint stays(self) except -1
+    cpdef bint waits(self) except -1
 
 @cython.final
 cdef class Sender:
@@ -31,7 +43,9 @@ cdef class Sender:
     cdef public object on_quiet
     cdef public Py_ssize_t max_frame_bytes
     cdef public Py_ssize_t running
+    cdef public Py_ssize_t websockets
     cdef public Py_ssize_t held
+    cdef public Py_ssize_t withheld
     cdef public bint is_watched
     cdef public Py_ssize_t number
     cdef public double last_active
@@ -48,6 +62,10 @@ cdef class Sender:
     cpdef bytes head(self, long long number, int status, fields, bint ends_stream)
     cpdef bytes trailers(self, long long number, fields)
     cpdef say(self, bytes frames)
+    cpdef obey(self, list settings)
+    cpdef withhold(self)
+    @cython.locals(outbox=Outbox)
+    cpdef put_data(self, Stream stream, bytes body, Py_ssize_t size, bint ends)
     @cython.locals(increment=Py_ssize_t)
     cpdef give_back(self, Stream stream, Py_ssize_t size)
     @cython.locals(gate=WriteGate)
@@ -55,10 +73,10 @@ cdef class Sender:
     cpdef reset(self, Stream stream, long long code)
     cpdef stream_over(self)
     cpdef app_over(self)
+    cpdef double due_in(self, double seconds) except? -1
     cpdef hold_head(self)
     cpdef bint holds_head(self) except -1
     cpdef send_held_head(self)
-    cpdef obey(self, list settings)
     cpdef Py_ssize_t room(self, Stream stream) except -1
     cpdef queue(self, Queued stream)
     @cython.locals(stream=Queued, left=Py_ssize_t)

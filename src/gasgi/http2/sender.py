@@ -11,17 +11,19 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Protocol
 
 from gasgi._accel import HpackEncoder
+from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.awaitables import DONE
 from gasgi.asgi.stream import HttpStream
-from gasgi.http2.encoder import SETTINGS_ACK, encode_headers, encode_reset, encode_window_update
+from gasgi.http2.encoder import encode_data_head, encode_headers, encode_reset, encode_window_update
 from gasgi.http2.floods import FloodGuard
+from gasgi.http2.pieces import Pieces
 from gasgi.http2.streams import Stream, Streams
-from gasgi.http2.wire import HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE_MIN
+from gasgi.http2.wire import DEFAULT_WINDOW, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE_MIN
 from gasgi.reporting.timing import Timing
 from gasgi.serving.flow import WriteGate
 from gasgi.serving.outbox import Outbox
 from gasgi.serving.runtime import Runtime
-from gasgi.serving.sizes import FLUSH_BYTES
+from gasgi.serving.sizes import FLUSH_BYTES, JOIN_BYTES
 
 __all__ = ["Queued", "Sender"]
 
@@ -29,24 +31,49 @@ TURN_BYTES = 256 * 1024  # of DATA in a turn of the loop: then the others have t
 
 
 class Queued(HttpStream):
-    """A stream that can stand in the row. ``number`` is that of the stream; ``rank``: priorities, 0 by default."""
+    """What a stream is for: it takes what comes on it, and can stand in the row.
 
+    ``rank``: priorities, 0 by default; ``is_endless``: no other could wait for its end; ``waiting``: DATA for the
+    windows of the client; ``looks``: how often quiet_heads has looked at the head that is held.
+    """
+
+    state: Stream
     number: int
     rank: int
+    is_endless: bool
+    exchange: AppTask | None
+    waiting: Pieces | None
+    is_in_row: bool
+    looks: int
+
+    def receive(self, piece: bytes, ends_stream: bool) -> None:
+        """Take DATA, or the end of the stream."""
+        raise NotImplementedError
+
+    def lose(self) -> None:
+        """The stream was reset, or its connection is lost; the state has been moved."""
+        raise NotImplementedError
+
+    def drain(self) -> None:
+        """The worker is stopping."""
 
     def send_frame(self) -> int:
         """Send one DATA frame, as large as windows and frame size allow; return its size."""
         raise NotImplementedError
 
     def stays(self) -> bool:
-        """Whether it stands in the row again: DATA waits and the window of the stream is open."""
-        raise NotImplementedError
+        """Say whether it stands in the row from now on: DATA waits and the window of the stream is open."""
+        self.is_in_row = self.waits() and self.state.send_window > 0
+        return self.is_in_row
+
+    def waits(self) -> bool:
+        """Whether DATA waits."""
+        return self.waiting is not None and self.waiting.size > 0
 
 
 class Row(Protocol):
     """Of streams that can send."""
 
-    def __bool__(self) -> bool: ...
     def __iter__(self) -> Iterator[Queued]: ...
     def append(self, stream: Queued, /) -> None: ...
     def popleft(self) -> Queued: ...
@@ -71,7 +98,9 @@ class Sender:
         self.max_frame_bytes = MAX_FRAME_SIZE_MIN
 
         self.running = 0  # tasks of apps that have not ended
+        self.websockets = 0  # the same for WebSockets, which have no grace period when their client leaves
         self.held = 0  # heads of answers that wait for the first piece of their body
+        self.withheld = 0  # of the client's window
         self.is_watched = False  # by quiet_heads, for the streams: each of them would be held there
         self.number = 0
         self.last_active = 0.0  # when the latest stream ended
@@ -114,6 +143,42 @@ class Sender:
         self.outbox.put(frames)
         self.outbox.flush_soon()
 
+    def obey(self, settings: list[tuple[int, int]]) -> None:
+        """Do as the SETTINGS of the client say."""
+        for setting, value in settings:
+            if setting == HEADER_TABLE_SIZE:
+                self.encoder.set_max_table_bytes(value)
+            elif setting == INITIAL_WINDOW_SIZE:
+                self.streams.receive_initial_window(value)
+                for stream in self.streams.owners():
+                    self.queue(stream)
+            # Larger frames than the smallest of MAX_FRAME_SIZE would keep other streams waiting for longer.
+        if self.withheld:
+            self.streams.send_window += self.withheld
+            self.withheld = 0
+            self.pump()
+
+    def withhold(self) -> None:
+        """Send one frame of DATA at most until the client's SETTINGS have come.
+
+        Behind a 101 curl (7.88) takes no more than 32 KiB before it has read that.
+        """
+        self.withheld = DEFAULT_WINDOW - MAX_FRAME_SIZE_MIN
+        self.streams.send_window -= self.withheld
+
+    def put_data(self, stream: Stream, body: bytes, size: int, ends: bool) -> None:
+        """Send one DATA frame, which has room."""
+        outbox = self.outbox
+        if size <= JOIN_BYTES:
+            outbox.put(encode_data_head(stream.number, size, ends) + body)
+        else:
+            outbox.put(encode_data_head(stream.number, size, ends))
+            outbox.put(body)
+        outbox.flush_soon()
+        if size:
+            self.streams.take_send_window(stream, size)
+            self.guard.data_sent(size)
+
     def give_back(self, stream: Stream, size: int) -> None:
         """Let the client send on what the app took."""
         increment = self.streams.give_back(stream, size)
@@ -132,9 +197,8 @@ class Sender:
 
     def reset(self, stream: Stream, code: int) -> None:
         """Reset a stream."""
-        self.outbox.put(encode_reset(stream.number, code))
+        self.say(encode_reset(stream.number, code))
         self.streams.reset(stream)
-        self.outbox.flush_soon()
 
     def stream_over(self) -> None:
         """A stream has left the table."""
@@ -147,6 +211,10 @@ class Sender:
         self.running -= 1
         if self.on_quiet is not None and not self.running:
             self.on_quiet()
+
+    def due_in(self, seconds: float) -> float:
+        """Return the loop time of a deadline; 0 for none."""
+        return self.runtime.now + seconds if seconds > 0 else 0.0
 
     # For quiet_heads
 
@@ -170,18 +238,6 @@ class Sender:
         if self.held and not self.is_watched:
             self.runtime.quiet_heads.watch(self)
 
-    def obey(self, settings: list[tuple[int, int]]) -> None:
-        """Do as the SETTINGS of the client say, and acknowledge them (RFC 9113, 6.5.3)."""
-        for setting, value in settings:
-            if setting == HEADER_TABLE_SIZE:
-                self.encoder.set_max_table_bytes(value)
-            elif setting == INITIAL_WINDOW_SIZE:
-                self.streams.receive_initial_window(value)
-                for stream in self.streams.owners():
-                    stream.window_opened()
-            # Larger frames than the smallest of MAX_FRAME_SIZE would keep other streams waiting for longer.
-        self.say(SETTINGS_ACK)
-
     # The row
 
     def room(self, stream: Stream) -> int:
@@ -191,7 +247,9 @@ class Sender:
         return min(self.max_frame_bytes, self.streams.sendable(stream))
 
     def queue(self, stream: Queued) -> None:
-        """Let a stream that can send have its turn; it must not stand in the row already."""
+        """Let a stream have its turn when it can send and does not stand in the row already."""
+        if stream.is_in_row or not stream.stays():
+            return
         self.row.append(stream)
         if not self._is_turn_due:
             self._is_turn_due = True

@@ -3,7 +3,6 @@ cimport cython
 from gasgi._parser cimport RequestHead as ParsedHead
 from gasgi.answer_length cimport take_length
 from gasgi.asgi.http cimport HttpExchange
-from gasgi.http2.encoder cimport encode_data_head
 from gasgi.http2.pieces cimport Pieces
 from gasgi.http2.sender cimport Queued, Sender
 from gasgi.http2.streams cimport Stream
@@ -13,13 +12,11 @@ from gasgi.serving.flow cimport WriteGate
 
 cdef int WAITING, SENDING, ENDING, OVER
 cdef int CLOSED, HALF_CLOSED_LOCAL
-cdef Py_ssize_t JOIN_BYTES
 
 @cython.final
 cdef class Http2Stream(Queued):
     cdef Sender _sender
-    cdef public Stream state
-    cdef public HttpExchange exchange
+    cdef public object opening
     cdef public Record record
     cdef public Timing timing
 
@@ -31,39 +28,31 @@ cdef class Http2Stream(Queued):
     cdef public int status
     cdef public long long length_left
     cdef public long long sent_bytes
-    cdef public int looks
     cdef list _fields
     cdef bint _has_no_body
     cdef list _trailers
-    cdef Pieces _waiting
-    cdef bint _is_in_row
     cdef WriteGate _gate
 
-    cdef public double grace_at
     cdef public double read_at
     cdef public double write_at
 
-    cpdef begin(self, ParsedHead head, HttpExchange exchange)
-    cpdef receive(self, bytes piece, bint ends_stream)
-    cpdef window_opened(self)
-    cpdef lose(self)
+    @cython.locals(exchange=HttpExchange)
+    cpdef HttpExchange begin(self, ParsedHead head, dict scope)
+    cpdef begin_timing(self, ParsedHead head, double held_at)
+    cpdef hand_over(self, Queued owner)
+    cdef _feed(self, HttpExchange exchange, bytes piece, bint ends_stream)
     cpdef send_quiet_head(self)
     cpdef answer(self, int status, tuple fields)
-    cpdef begin_timing(self, ParsedHead head, double held_at)
     cpdef bint has_begun(self) except -1
     cpdef bint is_open_ended(self) except -1
     cpdef reset(self, long long code)
-    @cython.locals(seconds=double)
     cdef _expect_body(self)
-    @cython.locals(seconds=double)
     cdef _expect_window(self)
     cdef int _check(self) except -1
     @cython.locals(sender=Sender, ends=bint)
     cdef _begin(self, bytes body, Py_ssize_t size, bint more)
     @cython.locals(ends=bint)
     cdef _put(self, bytes body, Py_ssize_t size, bint more)
-    cdef bint _waits(self) except -1
-    @cython.locals(sender=Sender)
     cdef _put_data(self, bytes body, Py_ssize_t size, bint ends)
     cdef _end(self)
     cdef _finish(self)

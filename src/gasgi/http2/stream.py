@@ -10,11 +10,11 @@ from typing import Any
 
 from gasgi._accel import RequestHead, check_fields
 from gasgi.answer_length import take_length
+from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.awaitables import DONE
 from gasgi.asgi.http import HttpExchange
 from gasgi.errors import ASGIMisuse, ClientDisconnected
 from gasgi.http2.answer_rules import checked_trailers, small_answer
-from gasgi.http2.encoder import encode_data_head
 from gasgi.http2.file_body import send_file
 from gasgi.http2.pieces import Pieces
 from gasgi.http2.sender import Queued, Sender
@@ -23,7 +23,6 @@ from gasgi.http2_codes import CANCEL, INTERNAL_ERROR, NO_ERROR
 from gasgi.reporting.record import Record
 from gasgi.reporting.timing import Timing
 from gasgi.serving.flow import WriteGate
-from gasgi.serving.sizes import JOIN_BYTES
 from gasgi.tables import CLIENT_LEFT
 
 __all__ = ["Http2Stream"]
@@ -45,7 +44,9 @@ class Http2Stream(Queued):
         self.state = state
         self.number = state.number
         self.rank = 0
-        self.exchange: HttpExchange | None = None
+        self.is_endless = False
+        self.exchange: AppTask | None = None
+        self.opening: Any = None  # of a WebSocket that the app has not accepted: who takes what comes
         runtime = sender.runtime
         self.record = None if runtime.observer is None else Record(runtime.observer)
         self.timing = None if runtime.slow is None and runtime.meter is None else Timing(runtime.slow, runtime.meter)
@@ -64,22 +65,26 @@ class Http2Stream(Queued):
         self._fields: list[tuple[bytes, bytes]] | None = None
         self._has_no_body = False
         self._trailers: list[tuple[bytes, bytes]] | None = None
-        self._waiting: Pieces | None = None  # for the window of the client; made with the first piece
-        self._is_in_row = False
+        self.waiting: Pieces | None = None  # for the window of the client; made with the first piece
+        self.is_in_row = False
         self._gate: WriteGate | None = None  # made when the app has to wait for the window
 
         # Deadlines, in loop time; 0 for none
-        self.grace_at = 0.0  # an app whose client has left is cancelled
         self.read_at = 0.0  # the client has been silent in a body that the app waits for
         self.write_at = 0.0  # the client has taken nothing of an answer that waits for its window
 
-    def begin(self, head: RequestHead, exchange: HttpExchange) -> None:
-        """Take a request that has been admitted."""
+    def begin(self, head: RequestHead, scope: dict[str, Any]) -> HttpExchange:
+        """Take a request that has been admitted; return its conversation."""
+        exchange = HttpExchange()
+        exchange.prepare(self._sender.runtime, self, scope, head)
+        exchange.timing = self.timing
         self.exchange = exchange
+        self._sender.running += 1
         self.wants_continue = head.expects_continue
         self._is_head_request = head.method == "HEAD"
         if (head.is_chunked or head.content_length > 0) and not self.wants_continue:
             self._expect_body()
+        return exchange
 
     def begin_timing(self, head: RequestHead, held_at: float) -> None:
         """Take the time of a request that has waited for its turn since ``held_at``, where it did."""
@@ -88,13 +93,25 @@ class Http2Stream(Queued):
             self.timing.held_at = held_at
             self.timing.begin()
 
+    def hand_over(self, owner: Queued) -> Record | None:
+        """Leave the stream to ``owner``, the head of the answer included; return the record of the request."""
+        self._check()
+        self.phase = OVER
+        self._forget()
+        self.state.owner = owner
+        record, self.record = self.record, None
+        return record
+
     # What the client sends
 
     def receive(self, piece: bytes, ends_stream: bool) -> None:
+        if self.opening is not None:
+            self.opening.receive(piece, ends_stream)
+        elif self.exchange is not None:
+            self._feed(self.exchange, piece, ends_stream)  # type: ignore[arg-type]  # what is no WebSocket
+
+    def _feed(self, exchange: HttpExchange, piece: bytes, ends_stream: bool) -> None:
         """Take a piece of the body."""
-        exchange = self.exchange
-        if exchange is None:
-            return
         if piece:
             self.wants_continue = False
             exchange.feed_body(piece)
@@ -104,13 +121,7 @@ class Http2Stream(Queued):
         elif self.state.receive_window > 0:  # otherwise the app has not taken what came
             self._expect_body()
 
-    def window_opened(self) -> None:
-        """The client takes more."""
-        if not self._is_in_row and self.stays():
-            self._sender.queue(self)
-
     def lose(self) -> None:
-        """The stream was reset, or its connection is lost; the state has been moved."""
         if self.phase == OVER:
             return
         status = self.status if self.phase != WAITING else CLIENT_LEFT
@@ -132,6 +143,8 @@ class Http2Stream(Queued):
         if status < 200:
             raise ASGIMisuse(f"http.response.start takes a final status, not {status}")
         sender = self._sender
+        if self.opening is not None and status < 300:
+            raise ASGIMisuse(f"status {status} would accept the WebSocket (RFC 8441, 4): send websocket.accept")
         fields, self.length_left = check_fields(status, headers, sender.server(), sender.date())
         if self._fields is None:
             sender.hold_head()
@@ -171,16 +184,15 @@ class Http2Stream(Queued):
 
     def send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> Coroutine[Any, Any, None]:
         self._check()
-        most = 0 if self._has_no_body else count
-        return send_file(self._sender.runtime.loop, self.send_body, self.length_left, file, offset, most, more)
+        count = 0 if self._has_no_body else count
+        return send_file(self._sender.runtime.loop, self.send_body, self.length_left, file, offset, count, more)
 
     def body_taken(self, size: int) -> None:
         sender = self._sender
         if self.wants_continue:
             self.wants_continue = False
             if self.phase == WAITING:
-                sender.outbox.put(sender.head(self.number, 100, (), False))
-                sender.outbox.flush_soon()
+                sender.say(sender.head(self.number, 100, (), False))
         if size:
             sender.give_back(self.state, size)
         self._expect_body()
@@ -199,8 +211,11 @@ class Http2Stream(Queued):
             self.reset(CANCEL)
 
     def exchange_ended(self) -> None:
-        self.exchange = None
-        self._sender.app_over()
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None and exchange.is_websocket:
+            self._sender.websockets -= 1
+        else:
+            self._sender.app_over()
 
     # For the connection and its parts
 
@@ -232,13 +247,11 @@ class Http2Stream(Queued):
     # Framing
 
     def _expect_body(self) -> None:
-        runtime = self._sender.runtime
-        seconds = runtime.settings.body_timeout_s
-        self.read_at = runtime.now + seconds if seconds > 0 else 0.0
+        self.read_at = self._sender.due_in(self._sender.runtime.settings.body_timeout_s)
 
     def _check(self) -> None:
         if self.phase == OVER:
-            raise ClientDisconnected("the client left before the answer was sent")
+            raise ClientDisconnected("the client disconnected before the response was sent")
 
     def _begin(self, body: bytes, size: int, more: bool) -> None:
         """Send the head, and with it the first piece where it has room."""
@@ -250,21 +263,18 @@ class Http2Stream(Queued):
         self.phase = SENDING
         if self.record is None:
             self._fields = None
-        sender.outbox.put(head)
+        sender.say(head)
         if ends:
             self._finish()
         elif self._has_no_body:
-            sender.outbox.flush_soon()
             if not more:
                 self._end()
         elif size or not more:
             self._put(body, size, more)
-        else:
-            sender.outbox.flush_soon()
 
     def _put(self, body: bytes, size: int, more: bool) -> None:
         """Send a piece, or let it wait for the windows and for the other streams."""
-        if not self._waits() and (not size or size <= self._sender.room(self.state)):
+        if not self.waits() and (not size or size <= self._sender.room(self.state)):
             ends = not more and self._trailers is None
             if size or ends:
                 self._put_data(body, size, ends)
@@ -272,38 +282,25 @@ class Http2Stream(Queued):
                 self._end()
             return
         if size:
-            if self._waiting is None:
-                self._waiting = Pieces()
-            self._waiting.put(body)
+            if self.waiting is None:
+                self.waiting = Pieces()
+            self.waiting.put(body)
             if not self.write_at:
                 self._expect_window()
         if not more:
             self._end()
-        self.window_opened()
-
-    def _waits(self) -> bool:
-        return self._waiting is not None and self._waiting.size > 0
+        self._sender.queue(self)
 
     def _put_data(self, body: bytes, size: int, ends: bool) -> None:
-        sender = self._sender
-        outbox = sender.outbox
-        if size <= JOIN_BYTES:
-            outbox.put(encode_data_head(self.number, size, ends) + body)
-        else:
-            outbox.put(encode_data_head(self.number, size, ends))
-            outbox.put(body)
-        outbox.flush_soon()
-        if size:
-            self.sent_bytes += size
-            sender.streams.take_send_window(self.state, size)
-            sender.guard.data_sent(size)
+        self._sender.put_data(self.state, body, size, ends)
+        self.sent_bytes += size
         if ends:
             self._finish()
 
     def send_frame(self) -> int:
         """Send one DATA frame of what waits; return its size."""
         sender = self._sender
-        waiting = self._waiting
+        waiting = self.waiting
         if waiting is None or not waiting.size:
             return 0
         most = min(sender.max_frame_bytes, sender.streams.sendable(self.state))
@@ -323,14 +320,7 @@ class Http2Stream(Queued):
 
     def _expect_window(self) -> None:
         """Expect the client to take something of what waits within the write timeout."""
-        runtime = self._sender.runtime
-        seconds = runtime.settings.write_timeout_s
-        self.write_at = runtime.now + seconds if seconds > 0 and self._waits() else 0.0
-
-    def stays(self) -> bool:
-        """Whether DATA waits and the window of the stream is open."""
-        self._is_in_row = self._waits() and self.state.send_window > 0
-        return self._is_in_row
+        self.write_at = self._sender.due_in(self._sender.runtime.settings.write_timeout_s) if self.waits() else 0.0
 
     def _end(self) -> None:
         """The app has said all: end the stream behind what waits."""
@@ -340,7 +330,7 @@ class Http2Stream(Queued):
         if self.exchange is not None:
             self.exchange.complete()
         sender = self._sender
-        if self._waits():
+        if self.waits():
             if self.timing is not None:
                 self.timing.begin_client_wait()
             return
@@ -372,7 +362,7 @@ class Http2Stream(Queued):
     def _pace(self, size: int) -> Awaitable[None]:
         """Return what the app awaits behind a piece with more to come."""
         sender = self._sender
-        if self._waits():
+        if self.waits():
             if self._gate is None:
                 self._gate = WriteGate(sender.runtime.loop)
                 self._gate.timing = self.timing
@@ -383,8 +373,8 @@ class Http2Stream(Queued):
 
     def _forget(self) -> None:
         """Let go of everything, so that nothing waits for the collector."""
-        self.state.owner = None
-        self._waiting = None
+        self.state.owner = self.opening = None
+        self.waiting = None
         self.read_at = self.write_at = 0.0
 
     def _report(self, status: int) -> None:

@@ -97,7 +97,7 @@ class Streams:
         if stream is None:
             return self._open(number, ends_stream)
         if stream.state == HALF_CLOSED_REMOTE:
-            raise StreamError(number, STREAM_CLOSED, "HEADERS behind the end of the stream")
+            raise StreamError(number, STREAM_CLOSED, "HEADERS after the end of the stream")
         if not ends_stream:
             # RFC 9113, 8.1: only trailers can follow.
             raise StreamError(number, PROTOCOL_ERROR, "trailers without END_STREAM")
@@ -119,7 +119,7 @@ class Streams:
             self._check_closed(number, "DATA")
             return None
         if stream.state == HALF_CLOSED_REMOTE:
-            raise StreamError(number, STREAM_CLOSED, "DATA behind the end of the stream")
+            raise StreamError(number, STREAM_CLOSED, "DATA after the end of the stream")
         stream.receive_window -= window_bytes
         if stream.receive_window < 0:
             raise StreamError(number, FLOW_CONTROL_ERROR, "more DATA than the window of the stream")
@@ -243,10 +243,10 @@ class Streams:
 
     def _open(self, number: int, ends_stream: bool) -> Stream | None:
         if not number & 1:
-            raise Http2Error(PROTOCOL_ERROR, "stream with an even number")  # RFC 9113, 5.1.1
+            raise Http2Error(PROTOCOL_ERROR, "even stream identifier")  # RFC 9113, 5.1.1
         if number <= self.last_number:
             if self._end_of(number) == _UNKNOWN:
-                raise Http2Error(PROTOCOL_ERROR, "stream with a lower number than one before")  # RFC 9113, 5.1.1
+                raise Http2Error(PROTOCOL_ERROR, "stream identifier lower than an earlier one")  # RFC 9113, 5.1.1
             self._check_closed(number, "HEADERS")
             return None
         if self._is_shut:

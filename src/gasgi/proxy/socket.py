@@ -38,7 +38,7 @@ async def _receive(loop: asyncio.AbstractEventLoop, accepted: socket.socket, mod
         except (BlockingIOError, InterruptedError):
             continue
         if not data or (len(data) == seen_bytes and _has_left(accepted)):
-            raise ConnectionResetError("the peer left before its PROXY header was whole")
+            raise ConnectionResetError("the client disconnected before its PROXY header was complete")
         if len(data) == seen_bytes:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

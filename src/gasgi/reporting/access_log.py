@@ -172,7 +172,7 @@ def _find_access(logger_class: type) -> Any:
     for parent in logger_class.__mro__:
         if parent.__module__ == "gunicorn.glogging" and parent.__name__ == "Logger":
             return vars(parent)["access"]
-    raise TypeError(f"{logger_class!r} is no logger of gunicorn's")
+    raise TypeError(f"{logger_class!r} is not a gunicorn logger")
 
 
 def _is_gunicorns_wrapper(logger_class: type) -> bool:

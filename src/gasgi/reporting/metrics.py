@@ -122,24 +122,24 @@ class Collector:
             requests.add_metric([name], sum(_one(slot, STATUSES + place) for slot in slots))
         yield requests
         yield self._durations(slots, HistogramMetricFamily)
-        refusals = CounterMetricFamily(PREFIX + "refusals", "Requests that the server refused.", labels=["status"])
+        refusals = CounterMetricFamily(PREFIX + "refusals", "Requests that the server rejected.", labels=["status"])
         for place, name in enumerate([*map(str, REFUSED_STATUSES), "other"]):
             refusals.add_metric([name], sum(_one(slot, REFUSED + place) for slot in slots))
         yield refusals
-        yield count(PREFIX + "received_bytes", "Bytes of requests, before a WebSocket begins.", BYTES_IN)
+        yield count(PREFIX + "received_bytes", "Bytes of requests, without WebSockets over HTTP/1.1.", BYTES_IN)
         yield count(PREFIX + "response_body_bytes", "Bytes of the bodies of responses.", BYTES_OUT)
         yield count(PREFIX + "worker_starts", "Worker processes that have started.", STARTS)
         accepted = CounterMetricFamily(PREFIX + "connections_accepted", "Connections accepted.", labels=["worker"])
         for slot in slots:
             accepted.add_metric([str(slot.index)], _one(slot, ACCEPTED))
         yield accepted
-        yield GaugeMetricFamily(PREFIX + "workers", "Worker processes that are there.", value=len(alive))
+        yield GaugeMetricFamily(PREFIX + "workers", "Worker processes that are running.", value=len(alive))
         yield gauge(PREFIX + "connections", "Open connections.", CONNECTIONS)
-        yield gauge(PREFIX + "requests_in_progress", "Requests that have begun and not ended.", RUNNING)
+        yield gauge(PREFIX + "requests_in_progress", "Requests in progress.", RUNNING)
         yield gauge(PREFIX + "websockets", "WebSockets whose application is running.", WEBSOCKETS)
         yield gauge(
             PREFIX + "event_loop_lag_seconds",
-            "How late the event loop was at its worst in the last second.",
+            "Longest delay of the event loop in the last second.",
             LAG_US,
             MICROSECONDS,
         )
@@ -154,15 +154,15 @@ class Collector:
             buckets.append((bound, count))
         metric: Metric = family(
             PREFIX + "request_duration_seconds",
-            "Time from the begin of a request to the end of its response.",
+            "Time from the start of a request to the end of its response.",
             buckets=buckets,
             sum_value=sum(_one(slot, DURATION_US) for slot in slots) / MICROSECONDS,
         )
         return metric
 
     def _accept_queues(self, family: Any) -> Iterator[Metric]:
-        waiting = family(PREFIX + "accept_queue", "Connections that wait to be accepted.", labels=["address"])
-        limit = family(PREFIX + "accept_queue_limit", "Connections that may wait.", labels=["address"])
+        waiting = family(PREFIX + "accept_queue", "Connections waiting to be accepted.", labels=["address"])
+        limit = family(PREFIX + "accept_queue_limit", "Connections that may wait to be accepted.", labels=["address"])
         for address, length, most in self._queues():
             waiting.add_metric([address], length)
             limit.add_metric([address], most)

@@ -76,7 +76,7 @@ class Observer:
             if self._access is not None:
                 self._access(response, view, view.environ, timedelta(seconds=duration_s))
         except Exception as exc:
-            log_exception(self._log, exc, "Exception while logging an answer")
+            log_exception(self._log, exc, "Exception while logging a response")
         if self._post_request is not None:
             try:
                 self._post_request(self._worker, view, view.environ, response)
@@ -100,7 +100,7 @@ def make_observer(worker: Any, cfg: Any, log: Any, is_json: bool = False) -> Obs
     elif access is not None:
         access = log.access
         if is_json:
-            log.warning("gasgi_access_log_json has no effect: logger_class = %s writes lines of its own", type(log))
+            log.warning("gasgi_access_log_json has no effect: logger_class = %s formats its own access log", type(log))
     metrics = RequestMetrics(log) if is_statsd else None
     pre_request = _own_hook(cfg, "pre_request")
     if pre_request is None and log.error_log.isEnabledFor(logging.DEBUG):

@@ -96,11 +96,11 @@ class SlowRequests:
         if not self._may_tell(now):
             return False
         if timing.client_waits:
-            place = "it waits until the client takes the answer, in "
+            place = "waiting for the client to read the response, in "
         elif timing.body_waits:
-            place = "it waits for the client's body, in "
+            place = "waiting for the request body, in "
         else:
-            place = "it waits in "
+            place = "waiting in "
         self._log.warning(
             "%s has been running for %.0f ms (gasgi_slow_request_ms = %g): %s; %s%s%s",
             _name(head),
@@ -120,11 +120,11 @@ class SlowRequests:
         app_s = max(0.0, now - timing.arrived_at - turn_s - body_s - client_s)
         text = (
             f"{turn_s * 1000:.0f} ms waiting for its turn, {body_s * 1000:.0f} for the client's body, "
-            f"{app_s * 1000:.0f} in the application, {client_s * 1000:.0f} until the client took the answer"
+            f"{app_s * 1000:.0f} in the application, {client_s * 1000:.0f} until the client had read the response"
         )
         blocked_s = self.blocked_s(now) - timing.blocked_before_s
         if blocked_s > LATE_S:
-            text += f"; the event loop was blocked for {blocked_s * 1000:.0f} ms meanwhile"
+            text += f"; the event loop was blocked for {blocked_s * 1000:.0f} ms in the meantime"
         return text
 
     def _may_tell(self, now: float) -> bool:
@@ -149,7 +149,7 @@ def _where(task: Any) -> str:
         return quote(describe_place(find_places(task)))
     except Exception as exc:
         # It looks into code that it does not know; the request must not suffer for it.
-        return f"a place that cannot be seen ({type(exc).__name__})"
+        return f"a place that is not visible ({type(exc).__name__})"
 
 
 def _name(head: RequestHead | None) -> str:

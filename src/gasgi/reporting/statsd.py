@@ -37,7 +37,9 @@ class QuietSocket:
             if now - self._warned_at >= WARN_EVERY_S:
                 # Before the line: a warning is a metric too, and is lost as well.
                 self._warned_at, lost, self._lost = now, self._lost, 0
-                self._log.warning("Metrics do not reach statsd (--statsd-host), %d lost: %s", lost, exc.strerror or exc)
+                self._log.warning(
+                    "Cannot send metrics to statsd (--statsd-host), %d lost: %s", lost, exc.strerror or exc
+                )
 
 
 def guard_statsd(log: Any) -> None:

@@ -63,7 +63,7 @@ def find_places(task: Any) -> list[Place]:
 def describe_place(places: list[Place]) -> str:
     """Say in a line where the application waits; frames of libraries between are left out."""
     if not places:
-        return "nowhere that can be seen"
+        return "nowhere visible"
     innermost = places[-1]
     own = [place for place in places if place.is_application()]
     if not own:

@@ -39,7 +39,7 @@ class Deadlines:
         self.grace_at = self._runtime.now + self._runtime.settings.disconnect_grace_s
 
     def is_read_over(self, now: float) -> bool:
-        """Whether the client was silent for too long; says so once."""
+        """Whether the client sent nothing for too long; says so once."""
         if self.read_at and now >= self.read_at:
             self.read_at = 0.0
             return True

@@ -91,7 +91,7 @@ class FileRegion:
 
     def ended_early(self) -> OSError:
         """Make the error for a file that was cut while it was sent."""
-        return OSError(errno.EIO, f"the file ended {self.left} bytes before what was announced")
+        return OSError(errno.EIO, f"the file ended {self.left} bytes before the announced length")
 
     def close(self) -> None:
         """Let go of the descriptor and leave the app's position behind what was sent; may be called again."""

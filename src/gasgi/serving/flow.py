@@ -63,7 +63,7 @@ class WriteGate:
     def check(self) -> None:
         """Raise ClientDisconnected when the connection is lost."""
         if self.is_lost:
-            raise ClientDisconnected("the client left before the answer was sent")
+            raise ClientDisconnected("the client disconnected before the response was sent")
 
     async def wait(self) -> None:
         """Return when the gate is open; raise ClientDisconnected when the connection is lost."""

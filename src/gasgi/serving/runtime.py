@@ -141,7 +141,7 @@ class Runtime:
         """Run ``coro`` in a task with a fresh copy of the worker's context.
 
         Not started eagerly (3.12): reading all requests, then running all handlers, then writing all answers cost less
-        CPU time with 8 and 64 connections (docs/performance.md).
+        CPU time with 8 and 64 connections (benchmarks/README.md).
         """
         context = self.base_context.copy()
         if self.has_task_factory or not HAS_TASK_CONTEXT:

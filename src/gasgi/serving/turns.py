@@ -2,7 +2,7 @@
 
 The loop reads every connection that has bytes before it runs the first application. Of a thousand requests begun like
 that, heads, scopes and tasks are alive at the same time, more than the processor's caches hold: an answer took 19 %
-more CPU time and the slowest came later (docs/performance.md). What waits is no more than the bytes that came.
+more CPU time and the slowest came later (benchmarks/README.md). What waits is no more than the bytes that came.
 
 Applications that block the loop get shorter turns, down to one request: between turns the loop beats for the arbiter,
 and reads, writes and runs what else is due.

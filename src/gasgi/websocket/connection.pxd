@@ -32,6 +32,7 @@ cdef class WebSocketConnection(WebSocketWriter):
     cdef double _end_by
     cdef Py_ssize_t _unsent
 
+    cdef int _status
     cdef list _answer_fields
 
     cpdef close(self, int code, str reason)

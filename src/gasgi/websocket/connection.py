@@ -82,16 +82,19 @@ class WebSocketConnection(WebSocketWriter):
         self._unsent = 0  # bytes the transport held when the deadline was set
 
         # For the observer
+        self._status = 0
         self._answer_fields: Headers = []
 
-    def open(self, answer: bytes, fields: Headers, leftover: bytes) -> None:
-        """Send the answer to the handshake; ``leftover`` is what came behind it. Call once, with the protocol set.
+    def open(self, answer: bytes, status: int, fields: Headers, leftover: bytes) -> None:
+        """Send the answer to the handshake, where it is not on its way; ``leftover`` is what came behind the request.
 
-        The session asks for what has come with ``resume_messages``.
+        Call once, with the protocol set. The session asks for what has come with ``resume_messages``.
         """
         runtime = self._runtime
+        self._status = status
         self._answer_fields = [(name.lower(), value) for name, value in fields]
-        self._write(answer)
+        if answer:
+            self._write(answer)
         self._sent_bytes = 0
         if leftover:
             self._decoder.feed(leftover)
@@ -102,7 +105,7 @@ class WebSocketConnection(WebSocketWriter):
     # --- asyncio ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Never called: the transport was made for the HTTP connection."""
+        """Never called: the channel was made for HTTP."""
 
     def data_received(self, data: bytes) -> None:
         self._heard_at = self._runtime.now
@@ -143,7 +146,8 @@ class WebSocketConnection(WebSocketWriter):
         self._out.clear()
         self._out_bytes = 0
         self._gate.lost()
-        self._runtime.forget(self)
+        if self in self._runtime.connections:  # on a stream of HTTP/2 it is the connection below that counts
+            self._runtime.forget(self)
         self._tell_end(ABNORMAL, "")
         self._report()
         # The app may hold on to this for long; the buffers need not wait for it.
@@ -366,4 +370,4 @@ class WebSocketConnection(WebSocketWriter):
     def _report(self) -> None:
         """Tell the observer, once, how the request ended."""
         if self._record is not None:
-            self._record.end(101, self._answer_fields, self._sent_bytes)
+            self._record.end(self._status, self._answer_fields, self._sent_bytes)

@@ -170,7 +170,7 @@ class Inflater:
             if not is_all_read:
                 behind += self._compressed[self._position :] + _TAIL
             if behind.lstrip(b"\0") != _TAIL[2:]:
-                raise FrameError(INVALID_DATA, "data behind the final block")
+                raise FrameError(INVALID_DATA, "data after the final block")
             self._decompressor = None
         elif len(part) == step_bytes or not is_all_read:
             self._parts.append(part)

@@ -1,4 +1,4 @@
-"""Check a WebSocket handshake and encode the answer to it (RFC 6455, 4.2).
+"""Check a WebSocket handshake and encode the answer to it (RFC 6455, 4.2; over HTTP/2 RFC 8441, 5).
 
 Bytes in, values out: no I/O, no ASGI conversation. The parser has checked the request itself; this reads its fields.
 """
@@ -22,10 +22,20 @@ if TYPE_CHECKING:
     from gasgi._accel import RequestHead
     from gasgi.settings import Settings
 
-__all__ = ["Handshake", "accept_key", "encode_accept", "read_extensions", "read_handshake"]
+__all__ = [
+    "Handshake",
+    "accept_key",
+    "agreed_fields",
+    "checked_fields",
+    "encode_accept",
+    "read_connect",
+    "read_extensions",
+    "read_handshake",
+]
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _VERSION = b"13"
+_VERSION_FIELDS = ((b"sec-websocket-version", _VERSION),)
 _MAX_OFFERS = 32  # real clients send one or two
 
 # RFC 6455, 9.1: a token, then parameters; a value is a token, quoted or not.
@@ -38,7 +48,7 @@ _is_token = re.compile(_NAME_PATTERN).fullmatch
 
 
 class Handshake(NamedTuple):
-    """What a client asks for."""
+    """What a client asks for. ``key`` is empty over HTTP/2, where nothing has to be proved."""
 
     key: bytes
     subprotocols: list[str]
@@ -46,18 +56,42 @@ class Handshake(NamedTuple):
 
 
 def read_handshake(head: RequestHead, settings: Settings) -> Handshake:
-    """Check the client's part (RFC 6455, 4.2.1); raise RequestError with the answer."""
+    """Check the client's part over HTTP/1.1 (RFC 6455, 4.2.1); raise RequestError with the answer."""
     if head.method != "GET":
-        raise RequestError(405, "a WebSocket handshake is a GET", ((b"allow", b"GET"),))
+        raise RequestError(405, "a WebSocket handshake must use GET", ((b"allow", b"GET"),))
     if head.http_version != "1.1":
         raise RequestError(400, "a WebSocket handshake needs HTTP/1.1")
     if head.content_length > 0 or head.is_chunked:
         # Its bytes could be read as a body by one and as frames by another.
         raise RequestError(400, "a WebSocket handshake has no body")
-    keys = []
-    versions = []
+    keys, versions, subprotocols, extensions = _read_fields(head)
+    if versions != [_VERSION]:
+        # RFC 6455, 4.2.2: say which version would do.
+        raise RequestError(426, "only WebSocket version 13 is supported", _VERSION_FIELDS)
+    if len(keys) != 1 or not _is_key(keys[0]):
+        raise RequestError(400, "sec-websocket-key must be 16 bytes as base64, once")
+    return Handshake(keys[0], subprotocols, _agree(extensions, settings))
+
+
+def read_connect(head: RequestHead, settings: Settings) -> Handshake:
+    """Check the client's part over HTTP/2 (RFC 8441, 5): an extended CONNECT; raise RequestError with the answer."""
+    if head.content_length >= 0:
+        raise RequestError(400, "a WebSocket handshake has no body")
+    if not head.is_chunked:
+        raise RequestError(400, "the client has ended the stream of its WebSocket handshake")
+    _, versions, subprotocols, extensions = _read_fields(head)
+    if versions != [_VERSION]:
+        # Not 426, which has to name an upgrade (RFC 9110, 15.5.22), and HTTP/2 has none.
+        raise RequestError(400, "only WebSocket version 13 is supported", _VERSION_FIELDS)
+    return Handshake(b"", subprotocols, _agree(extensions, settings))
+
+
+def _read_fields(head: RequestHead) -> tuple[list[bytes], list[bytes], list[str], list[bytes]]:
+    """Return keys, versions, subprotocols and extensions, as often as they are given."""
+    keys: list[bytes] = []
+    versions: list[bytes] = []
     subprotocols: list[str] = []
-    extensions = []
+    extensions: list[bytes] = []
     for name, value in head.headers:
         if not name.startswith(b"sec-websocket-"):
             continue
@@ -73,19 +107,17 @@ def read_handshake(head: RequestHead, settings: Settings) -> Handshake:
                     subprotocols.append(item)
         elif name == b"sec-websocket-extensions":
             extensions.append(value)
-    if versions != [_VERSION]:
-        # RFC 6455, 4.2.2: say which version would do.
-        fields = ((b"sec-websocket-version", _VERSION),)
-        raise RequestError(426, "only WebSocket version 13 is spoken", fields)
-    if len(keys) != 1 or not _is_key(keys[0]):
-        raise RequestError(400, "sec-websocket-key must be 16 bytes as base64, once")
-    deflate = None
-    if extensions:
-        # Several fields are one list (RFC 6455, 9.1).
-        offers = read_extensions(b",".join(extensions))
-        if settings.websocket_compression:
-            deflate = agree_on_deflate(offers, settings.websocket_compression_window_bits)
-    return Handshake(keys[0], subprotocols, deflate)
+    return keys, versions, subprotocols, extensions
+
+
+def _agree(extensions: list[bytes], settings: Settings) -> DeflateAgreement | None:
+    if not extensions:
+        return None
+    # Several fields are one list (RFC 6455, 9.1).
+    offers = read_extensions(b",".join(extensions))
+    if not settings.websocket_compression:
+        return None
+    return agree_on_deflate(offers, settings.websocket_compression_window_bits)
 
 
 def read_extensions(value: bytes) -> list[ExtensionOffer]:
@@ -118,18 +150,8 @@ def accept_key(key: bytes) -> bytes:
     return b64encode(sha1(key + _GUID, usedforsecurity=False).digest())
 
 
-def encode_accept(
-    handshake: Handshake,
-    subprotocol: str | None,
-    headers: Iterable[Iterable[bytes]],
-    server_field: bytes,
-    date_field: bytes,
-) -> bytes:
-    """Encode the 101 answer; raise ASGIMisuse for what the app must not put into it.
-
-    A subprotocol that the client did not offer is refused: clients drop the connection over it (RFC 6455, 4.1),
-    and the app's log is a better place to learn why.
-    """
+def checked_fields(headers: Iterable[Iterable[bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the app's fields of an answer that accepts; raise ASGIMisuse for those that are the server's."""
     fields = []
     for field in headers:
         try:
@@ -143,19 +165,42 @@ def encode_accept(
             if lower == b"upgrade":
                 continue
         fields.append((name, value))
-    parts = [
-        encode_response_head(101, fields, server_field, date_field)[0],
-        b"upgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: ",
-        accept_key(handshake.key),
-    ]
+    return fields
+
+
+def agreed_fields(handshake: Handshake, subprotocol: str | None) -> list[tuple[bytes, bytes]]:
+    """Return what says on what the two agreed; raise ASGIMisuse.
+
+    A subprotocol that the client did not offer is refused: clients drop the connection over it (RFC 6455, 4.1),
+    and the app's log is a better place to learn why.
+    """
+    fields = []
     if subprotocol:
         if subprotocol not in handshake.subprotocols:
             raise ASGIMisuse(f"subprotocol {subprotocol!r} is not among those offered: {handshake.subprotocols}")
         if not _is_token(subprotocol):
             raise ASGIMisuse(f"subprotocol {subprotocol!r} is not a token")
-        parts.append(b"\r\nsec-websocket-protocol: " + subprotocol.encode("latin-1"))
+        fields.append((b"sec-websocket-protocol", subprotocol.encode("latin-1")))
     if handshake.deflate is not None:
-        parts.append(b"\r\nsec-websocket-extensions: " + handshake.deflate.answer.encode("latin-1"))
+        fields.append((b"sec-websocket-extensions", handshake.deflate.answer.encode("latin-1")))
+    return fields
+
+
+def encode_accept(
+    handshake: Handshake,
+    subprotocol: str | None,
+    headers: Iterable[Iterable[bytes]],
+    server_field: bytes,
+    date_field: bytes,
+) -> bytes:
+    """Encode the 101 answer; raise ASGIMisuse for what the app must not put into it."""
+    parts = [
+        encode_response_head(101, checked_fields(headers), server_field, date_field)[0],
+        b"upgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: ",
+        accept_key(handshake.key),
+    ]
+    for name, value in agreed_fields(handshake, subprotocol):
+        parts.append(b"\r\n%b: %b" % (name, value))
     parts.append(b"\r\n\r\n")
     return b"".join(parts)
 

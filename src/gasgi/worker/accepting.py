@@ -20,7 +20,7 @@ ACCEPT_BATCH = 1
 # thousand clients waited for seconds. A sibling with less to do turns faster, so it still gets the larger part.
 CONNECTIONS_PER_ACCEPT = 16
 # And one for each that has just ended here: a worker keeps its share, and where every request brings a connection of
-# its own the turns are no longer one connection long, which took twice the CPU time (docs/performance.md). For so
+# its own the turns are no longer one connection long, which took twice the CPU time (benchmarks/README.md). For so
 # long, in seconds: a worker whose clients have all left and come again later must not take them all in one turn.
 ENDED_FOR_S = 0.01
 # For so long a worker that holds more than its share leaves what waits to its siblings.
@@ -200,7 +200,7 @@ class Acceptor:
             advice = "; raise the limit of open files (ulimit -n) or lower --worker-connections"
         else:
             advice = ""
-        self._runtime.log.warning("Accepting pauses, a second at a time: %s%s", exc.strerror or exc, advice)
+        self._runtime.log.warning("Cannot accept connections, retrying every second: %s%s", exc.strerror or exc, advice)
 
 
 def _does_anyone_wait(listeners: list[socket.socket]) -> bool:

@@ -2,7 +2,7 @@
 
 Requests in progress keep hundreds of objects each, so with Python's own threshold a busy worker collects several times
 in a turn of the loop, finds everything alive and promotes it, which makes the collections of the whole heap come
-sooner too. docs/tuning.md has what the two settings change, docs/performance.md what the threshold saves.
+sooner too. docs/tuning.md has what the two settings change, benchmarks/README.md what the threshold saves.
 """
 
 from __future__ import annotations

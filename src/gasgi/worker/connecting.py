@@ -76,7 +76,7 @@ class Connecting:
         except (OSError, asyncio.TimeoutError, RequestError) as exc:
             # ssl.SSLError is an OSError.
             runtime.log.info(
-                "No connection with %s: %s",
+                "Connection setup failed for %s: %s",
                 peer[0] if isinstance(peer, tuple) else "a unix socket",
                 str(exc) or type(exc).__name__,
             )

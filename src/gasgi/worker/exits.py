@@ -58,7 +58,7 @@ def leave_threads_behind(patience_s: float, code: int, log: Log) -> None:
     """Exit with ``code`` after ``patience_s``: Python would wait for threads without heartbeat and without end."""
 
     def leave() -> None:
-        log.warning("Threads of the application did not end in time; exiting without them")
+        log.warning("Application threads did not finish in time; exiting without waiting for them")
         os._exit(code)
 
     timer = threading.Timer(patience_s, leave)

@@ -20,10 +20,10 @@ def report_load_failure(exc: BaseException, log: Log) -> bool:
         log.error("%s", exc)
     elif issubclass(type(exc), (SystemExit, KeyboardInterrupt)):
         # Let through, gunicorn would start the worker anew for ever.
-        log.error("The application ended its own import: %s", describe_exit(exc))
+        log.error("Application exited during import: %s", describe_exit(exc))
     elif is_printable(exc):
         return False
     else:
         # gunicorn would leave it to Python's formatting.
-        log_exception(log, exc, "The application does not load")
+        log_exception(log, exc, "Cannot load the application")
     return True

@@ -90,7 +90,7 @@ class LoopWatch:
         took_s = self._clock() - asked_at
         self._longest_s = max(self._longest_s, took_s)
         if is_reported and not self._stopped.is_set():
-            self._log.warning("The event loop goes on after %.0f ms", took_s * 1000)
+            self._log.warning("Event loop unblocked after %.0f ms", took_s * 1000)
 
     def _report(self, asked_at: float) -> bool:
         """Log where the loop stands, unless that was done a moment ago."""
@@ -102,7 +102,7 @@ class LoopWatch:
         self._reported_at = now
         unreported, self._unreported = self._unreported, 0
         self._log.warning(
-            "The event loop has been blocked for %.0f ms (gasgi_slow_loop_ms = %g)%s; it stands here:\n%s",
+            "Event loop blocked for %.0f ms (gasgi_slow_loop_ms = %g)%s, currently at:\n%s",
             (now - asked_at) * 1000,
             self._limit_s * 1000,
             f", {unreported} more times since the last such line" if unreported else "",
@@ -113,7 +113,7 @@ class LoopWatch:
     def _stack(self) -> str:
         # Asked in the same breath: the stack of a loop that runs again would accuse the wrong code.
         if self._answered.is_set():
-            return "  unknown: it was code in C that let no other thread run, and it has just returned"
+            return "  unknown: C code that held the GIL, and has just returned"
         frames = list(traceback.walk_stack(sys._current_frames().get(self._thread_id)))
         frames.reverse()
         known = 0

@@ -71,7 +71,7 @@ def log_loop_errors(loop: asyncio.AbstractEventLoop, log: Log) -> None:
         elif issubclass(kind, (SystemExit, KeyboardInterrupt)):
             return  # of a task: the loop has raised it too, and whoever ran the loop has the line
         elif issubclass(kind, (OSError, asyncio.TimeoutError)) and ("transport" in context or "protocol" in context):
-            log.info("A connection broke: %s: %s", message, safe_text(exc) or kind.__name__)
+            log.info("Connection error: %s: %s", message, safe_text(exc) or kind.__name__)
         else:
             log_exception(log, exc, "%s", message)
 

@@ -39,7 +39,7 @@ from gasgi.worker.server import Server
 from gasgi.worker.shared import Shared
 from gasgi.worker.signals import Signals
 from gasgi.worker.stop_time import StopTime
-from gasgi.worker.tls import make_ssl_context, make_tls_info
+from gasgi.worker.tls import check_files_before_sockets, make_ssl_context, make_tls_info
 from gasgi.worker.wire import alpn_names
 
 __all__ = ["Worker"]
@@ -56,6 +56,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     """``gunicorn main:app --worker-class gasgi.Worker``."""
 
     _warned: ClassVar[list[str]] = []
+
+    @classmethod
+    def setup(cls) -> None:
+        """Prepare gunicorn before it opens its sockets; called each time that the class is looked up."""
+        check_files_before_sockets()
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
@@ -163,9 +168,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
             if not self.alive:
                 raise  # told to stop meanwhile
             if self.reloader is not None:
-                log_exception(
-                    self.log, exc, "The application does not load; it is loaded again once a file of it has changed"
-                )
+                log_exception(self.log, exc, "Cannot load the application; retrying when one of its files changes")
                 self._load_failure = LoadFailure(exc, self.cfg.reload_extra_files)
                 self.asgi = failed_app(format_exception(exc))
             elif report_load_failure(exc, self.log):
@@ -191,7 +194,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         log_exception(
             self.log,
             exc,
-            "A task or callback of the application ended itself by %s: the worker stops",
+            "Application raised %s in a task or callback; stopping the worker",
             describe_exit(exc),
         )
         if not self._has_served:
@@ -240,7 +243,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         try:
             await self._stop.wait()
         except asyncio.CancelledError:
-            self.log.error("The app cancelled the task of the worker, one of asyncio.all_tasks(): the worker stops")
+            self.log.error(
+                "Application cancelled the worker's own task (one of asyncio.all_tasks()); stopping the worker"
+            )
             self._on_term()
 
     def _make_runtime(self) -> Runtime:
@@ -295,7 +300,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         except LifespanFailed as exc:
             if self.reloader is None:
                 raise
-            self.log.error("ASGI lifespan startup failed: %s; it begins anew once a file has changed", exc)
+            self.log.error("ASGI lifespan startup failed: %s; retrying when a file changes", exc)
             self._load_failure = LoadFailure(exc, self.cfg.reload_extra_files)
             runtime.app = failed_app(f"ASGI lifespan startup failed: {exc}\n")
             return None

@@ -115,7 +115,7 @@ class Server:
             sweep(*args)
         except Exception as exc:
             # The others have deadlines too, and the arbiter waits for the heartbeat.
-            log_exception(self._runtime.log, exc, "Exception in the deadlines of a connection")
+            log_exception(self._runtime.log, exc, "Exception while checking the deadlines of a connection")
 
     # Begin and end
 
@@ -159,7 +159,7 @@ class Server:
             return
         if runtime.conversations or not is_quick:
             runtime.log.warning(
-                "Closing %d connections and %d requests that did not end in time (%s)",
+                "Closing %d connections and %d requests that did not finish in time (%s)",
                 len(runtime.connections),
                 len(runtime.conversations),
                 "a quick stop" if is_quick else "graceful_timeout",

@@ -87,7 +87,7 @@ class Signals:
         """The arbiter missed the heartbeat: show where every thread stands, then exit."""
         worker = self._worker
         stacks = "the stacks above show where" if self._stacks.were_written() else f"here:\n{format_stacks()}"
-        worker.log.critical("The event loop was blocked for longer than --timeout (pid: %s): %s", worker.pid, stacks)
+        worker.log.critical("Event loop blocked for longer than --timeout (pid: %s): %s", worker.pid, stacks)
         worker.alive = False
         try:
             worker.cfg.worker_abort(worker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
 from typing import Any
 
@@ -10,14 +11,34 @@ from gunicorn import sock as gunicorn_sock
 from gasgi.app_errors import describe_exception
 from gasgi.asgi.tls_info import TlsInfo
 from gasgi.errors import SettingError
+from gasgi.gunicorn_rules import check_tls_files
 
-__all__ = ["make_ssl_context", "make_tls_info"]
+__all__ = ["check_files_before_sockets", "make_ssl_context", "make_tls_info"]
+
+
+def check_files_before_sockets() -> None:
+    """Have gunicorn end with a sentence where a file of the TLS settings is missing; by itself it shows a traceback."""
+    create_sockets = gunicorn_sock.create_sockets
+    if hasattr(create_sockets, "__wrapped__"):
+        return
+
+    @functools.wraps(create_sockets)
+    def create(conf: Any, *arguments: Any, **named: Any) -> Any:
+        try:
+            check_tls_files(conf)
+        except SettingError as exc:
+            # gunicorn prints a RuntimeError as "Error: …" and exits.
+            raise RuntimeError(str(exc)) from exc
+        return create_sockets(conf, *arguments, **named)
+
+    gunicorn_sock.create_sockets = create
 
 
 def make_ssl_context(cfg: Any, alpn: list[str]) -> ssl.SSLContext | None:
     """Make the TLS context of gunicorn's settings; raise SettingError rather than serve plaintext on a TLS port."""
     if not cfg.is_ssl:
         return None
+    check_tls_files(cfg)
     try:
         context = gunicorn_sock.ssl_context(cfg)
     except Exception as exc:

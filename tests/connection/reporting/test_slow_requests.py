@@ -128,7 +128,7 @@ def test_says_for_how_long_the_loop_was_blocked(slow):
         rig.clock.now += PULSE_S + 0.3  # and still is
         rig.call.start()
         rig.call.say("body")
-        assert rig.lines[0].endswith("; the event loop was blocked for 700 ms meanwhile")
+        assert rig.lines[0].endswith("; the event loop was blocked for 700 ms in the meantime")
 
 
 async def waits_for_a_lock(scope: Any, receive: Any, send: Any) -> None:
@@ -158,7 +158,7 @@ def test_says_once_where_the_application_of_a_running_request_waits(slow):
         rig.pass_time(3)
         (line,) = rig.lines
         assert line.startswith("GET / has been running for 1000 ms (gasgi_slow_request_ms = 500): ")
-        assert re.search(r"; it waits in asyncio/locks.py:\d+ acquire < \S+test_slow_requests.py:\d+ waits_for", line)
+        assert re.search(r"; waiting in asyncio/locks.py:\d+ acquire < \S+test_slow_requests.py:\d+ waits_for", line)
 
 
 def test_says_that_the_application_waits_for_the_clients_body(slow):
@@ -168,7 +168,7 @@ def test_says_that_the_application_waits_for_the_clients_body(slow):
         rig.pass_time(1)
         (line,) = rig.lines
         assert parts(line) == [0, 1000, 0, 0]
-        assert "; it waits for the client's body, in " in line
+        assert "; waiting for the request body, in " in line
         assert line.endswith(" waits_for_the_body")
 
 
@@ -181,7 +181,7 @@ def test_says_that_the_client_takes_nothing(slow):
         rig.pass_time(1)
         (line,) = rig.lines
         assert parts(line) == [0, 0, 0, 1000]
-        assert "; it waits until the client takes the answer, in " in line
+        assert "; waiting for the client to read the response, in " in line
         assert line.endswith(" streams")
 
 

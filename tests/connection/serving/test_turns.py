@@ -212,7 +212,7 @@ def test_an_app_that_others_cancel_before_its_first_step_is_answered_for():
         for transport in crowd.transports[:2]:
             assert transport.written.startswith(b"HTTP/1.1 500 ")
         assert sorted(crowd.log.lines) == [
-            ("error", f"ASGI app was cancelled from within during GET /{number}") for number in range(3)
+            ("error", f"ASGI app cancelled its own task during GET /{number}") for number in range(3)
         ]
         assert not crowd.runtime.conversations
         assert crowd.connections[2] not in crowd.runtime.connections
@@ -281,7 +281,7 @@ def test_an_app_that_others_cancel_while_it_is_put_off_is_answered_for():
         for transport in crowd.transports[1:3]:
             assert transport.written.startswith(b"HTTP/1.1 500 ")
         assert sorted(crowd.log.lines) == [
-            ("error", f"ASGI app was cancelled from within during GET /{number}") for number in (1, 2)
+            ("error", f"ASGI app cancelled its own task during GET /{number}") for number in (1, 2)
         ]
         assert not crowd.runtime.conversations
         assert crowd.runtime.turns.unstarted == 0

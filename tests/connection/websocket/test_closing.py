@@ -514,7 +514,7 @@ def test_an_app_that_others_cancel_before_its_first_step_is_answered_for() -> No
         assert rig.calls == []
         assert rig.transport.take().startswith(b"HTTP/1.1 500 ")
         assert rig.transport.is_closing()
-        assert rig.log.lines == [("error", "ASGI app was cancelled from within during WebSocket /chat")]
+        assert rig.log.lines == [("error", "ASGI app cancelled its own task during WebSocket /chat")]
         assert not rig.runtime.conversations
 
 

@@ -17,11 +17,8 @@ from tests.support.endpoint import Endpoint
 from tests.support.gunicorn import Gunicorn, start_gunicorn
 
 APP = "tests.integration.wire.app:app"
-# Tests that share servers stay in one process.
 PLACES = [
-    pytest.param((loop, kind), id=f"{kind}-{loop}", marks=pytest.mark.xdist_group(f"wire-{loop}"))
-    for loop in ("uvloop", "asyncio")
-    for kind in ("tcp", "unix", "tls")
+    pytest.param((loop, kind), id=f"{kind}-{loop}") for loop in ("uvloop", "asyncio") for kind in ("tcp", "unix", "tls")
 ]
 PATIENT = dict.fromkeys(("FIRST_BYTE", "HEADER", "BODY", "WRITE"), "60")
 MEANT = ("ValueError: meant", "gasgi.errors.ASGIMisuse: ")

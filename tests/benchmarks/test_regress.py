@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DRIVER = "from {module} import NAME\n\nREQUESTS = {requests}\nif __name__ == '__main__':\n    print(NAME)\n"
+DRIVER = "from {module} import NAME\n\nREQUESTS = {requests}\n{more}if __name__ == '__main__':\n    print(NAME)\n"
 
 
 @pytest.fixture(name="regress")
@@ -24,11 +24,11 @@ def _regress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     for words in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "one"]):
         subprocess.run(["git", *words], cwd=tmp_path, check=True)
     (tmp_path / "src/gasgi/old_name.py").unlink()
-    _lay_out(tmp_path, "new_name", ["hello", "added"])
+    _lay_out(tmp_path, "new_name", ["hello", "added"], "HTTP2_REQUESTS = ['h2-hello']\n")
     return regress
 
 
-def _lay_out(root: Path, module: str, requests: list[str]) -> None:
+def _lay_out(root: Path, module: str, requests: list[str], more: str = "") -> None:
     for name, text in {
         "setup.py": "",
         "src/gasgi/__init__.py": "",
@@ -36,7 +36,7 @@ def _lay_out(root: Path, module: str, requests: list[str]) -> None:
         "tests/__init__.py": "",
         "tests/support/__init__.py": "",
         "benchmarks/apps.py": "",
-        "benchmarks/inprocess.py": DRIVER.format(module=f"gasgi.{module}", requests=requests),
+        "benchmarks/inprocess.py": DRIVER.format(module=f"gasgi.{module}", requests=requests, more=more),
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -57,4 +57,5 @@ def test_workloads_that_one_tree_lacks_are_named_and_left_out(
     assert capsys.readouterr().out.splitlines() == [
         "  gone: not compared, head has no such workload",
         "  added: not compared, base has no such workload",
+        "  h2-hello: not compared, base has no such workload",
     ]

@@ -1,0 +1,52 @@
+"""What readers of the documentation want of the benchmarks: results without our own targets, and what options cost."""
+
+from __future__ import annotations
+
+import re
+from statistics import median
+from typing import Any
+
+__all__ = ["for_readers", "option_costs"]
+
+TARGET = re.compile(r" \(≤ [^)]*\) (?:met|\*\*missed\*\*)")
+# About the targets alone.
+SECTION = re.compile(r"^## The other promises\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+COUNT = re.compile(r"^\d+ of \d+ targets met\.\n\n?", re.MULTILINE)
+# Variants that are measured to decide something about gasgi; they would make a table of eleven columns.
+VARIANTS = frozenset({"floor-aiofastnet", "gasgi-asyncio", "granian-experimental"})
+
+# What is switched on; the experiment, its variant without, its variant with; the section of the tuning guide.
+OPTIONS = (
+    ("TLS, connections kept", "tls", "plain", "TLS, kept", "is-it-tls"),
+    ("TLS, a handshake for each request", "tls", "plain", "TLS, --keep-alive 0", "is-it-tls"),
+    ("a new connection for each request", "keepalive", "--keep-alive 75", "--keep-alive 0", "are-connections-kept"),
+    ("`--access-logfile`, a file", "log", "no log", "access log to a file", "is-it-the-log"),
+    ("`gasgi_slow_loop_ms = 100`", "watch", "off", "gasgi_slow_loop_ms = 100", "is-the-loop-blocked"),
+    ("`--asgi-loop asyncio`", "loop", "uvloop", "asyncio", "is-the-loop-the-fast-one"),
+)
+
+
+def for_readers(report: str) -> str:
+    """Return the report without targets and without variants of a server."""
+    report = COUNT.sub("", SECTION.sub("", TARGET.sub("", report)))
+    report = report.replace(", and the target in brackets. Below", ". Below")
+    return re.sub(r"(?:^\|.*\n)+", _without_variants, report, flags=re.MULTILINE)
+
+
+def _without_variants(match: re.Match[str]) -> str:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in match[0].splitlines()]
+    kept = [number for number, title in enumerate(rows[0]) if title not in VARIANTS]
+    lines = [[row[number] for number in kept] for row in rows if row[0] not in VARIANTS]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def option_costs(results: dict[str, Any]) -> str:
+    """Return the table of what options cost, from the results of the tuning guide's experiments."""
+    lines = ["| | CPU time per answer without, µs | with, µs | |", "| --- | ---: | ---: | --- |"]
+    for title, name, without, switched_on, section in OPTIONS:
+        found = results[name]["rounds"]
+        before, after = (median(turn["cpu_us"] for turn in found[variant]) for variant in (without, switched_on))
+        lines.append(f"| {title} | {before:.1f} | {after:.1f} | [more](tuning.md#{section}) |")
+    machine, date = results["tls"]["machine"], results["tls"]["date"][:10]
+    source = f"<small>{machine['processor']}, {machine['cores']} cores, {date}; the median of the rounds.</small>"
+    return "\n".join(lines) + "\n\n" + source
