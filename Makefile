@@ -75,7 +75,7 @@ test-pure: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example ## pure only
 	$(if $(COVERAGE),$(PY) -m coverage report --skip-covered)
 
 .PHONY: test-programs find-programs find-nginx
-test-programs: find-programs compile $(VENV)/.group-test $(VENV)/.example ## the rest of it: what runs nginx, haproxy, apache2, wrk, Prometheus and a browser, or needs IPv6
+test-programs: find-programs compile $(VENV)/.group-test $(VENV)/.example ## the rest of it: what runs nginx, haproxy, apache2, wrk, curl, nghttp2, Prometheus and a browser, or needs IPv6
 	GASGI_EXTENSIONS=require $(PY) -m pytest -m "needs_program or needs_ipv6" $(PYTEST_ARGS)
 	GASGI_EXTENSIONS=off $(PY) -m pytest -m "needs_program or needs_ipv6" $(PYTEST_ARGS)
 
@@ -121,13 +121,15 @@ sanitize: $(VENV)/.installed $(VENV)/.group-test $(VENV)/.example ## compiled wi
 
 FUZZ := -dict=tests/fuzz/http.dict -len_control=0 -max_len=1000
 .PHONY: fuzz fuzz-long autobahn
-fuzz: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## forty seconds of coverage-guided fuzzing: heads, whole connections
+fuzz: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## a minute of coverage-guided fuzzing: heads, whole connections of HTTP/1.1 and HTTP/2
 	$(PY) -m tests.fuzz.fuzz_head $(FUZZ) -max_total_time=20
 	$(PY) -m tests.fuzz.fuzz_connection --seconds 20 $(FUZZ)
+	$(PY) -m tests.fuzz.fuzz_http2 --seconds 20
 
-fuzz-long: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## twenty minutes of it
+fuzz-long: compile $(VENV)/.group-test $(VENV)/.group-fuzz ## half an hour of it
 	$(PY) -m tests.fuzz.fuzz_head $(FUZZ) -max_total_time=600
 	$(PY) -m tests.fuzz.fuzz_connection --seconds 600 $(FUZZ)
+	$(PY) -m tests.fuzz.fuzz_http2 --seconds 600
 
 autobahn: compile $(VENV)/.group-test $(VENV)/.group-autobahn ## the Autobahn WebSocket cases, compiled and pure
 	$(PY) tests/autobahn/run.py

@@ -38,10 +38,5 @@ def _read_mechanism(value: object) -> object:
         return "prior-knowledge" if value else "off"
     named = value.strip().lower() if isinstance(value, str) else None
     if named not in MECHANISMS:
-        raise ValueError("must be off or prior-knowledge")
-    if named in ("upgrade", "both"):
-        # RFC 9113, 3.1: the upgrade is obsolete, and no client of today asks for it.
-        raise ValueError(
-            "gasgi does not offer the upgrade of HTTP/1.1 to h2c, which RFC 9113 has made obsolete; use prior-knowledge"
-        )
+        raise ValueError(f"must be one of {', '.join(MECHANISMS)}")
     return named

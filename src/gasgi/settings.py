@@ -108,7 +108,9 @@ class Settings:
         "http_protocols", ("h1",), "what is offered by ALPN, the preferred first: h1, h2"
     )
     http2_cleartext: str = gunicorns(
-        "http2_cleartext", "off", "HTTP/2 without TLS for peers of forwarded_allow_ips: off or prior-knowledge"
+        "http2_cleartext",
+        "off",
+        "HTTP/2 without TLS for peers of forwarded_allow_ips: off, prior-knowledge, upgrade or both",
     )
     http2_max_streams: int = gunicorns(
         "http2_max_concurrent_streams", 100, "requests in progress on one HTTP/2 connection", low=1, high=MAX_WINDOW

@@ -1,4 +1,7 @@
-"""Each module names its application in ``APP``; its tests get a ``site``: TCP, TLS and behind nginx, on both loops."""
+"""Each module names its application in ``APP``; its tests get a ``site`` on both loops: TCP, TLS, HTTP/2, behind nginx.
+
+Over HTTP/2 ``client`` speaks it; WebSocket clients, which do not know it, use the same port over HTTP/1.1.
+"""
 
 from __future__ import annotations
 
@@ -34,5 +37,14 @@ def site(
 
 @pytest.fixture
 def client(site: Site) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=site.http, verify=site.context or True, timeout=30) as client:
+    def check(answer: httpx.Response) -> None:
+        assert answer.http_version == ("HTTP/2" if site.speaks_http2 else "HTTP/1.1")
+
+    with httpx.Client(
+        base_url=site.http,
+        verify=site.http_context or True,
+        http2=site.speaks_http2,
+        event_hooks={"response": [check]},
+        timeout=30,
+    ) as client:
         yield client

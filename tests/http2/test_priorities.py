@@ -13,6 +13,8 @@ from gasgi.proxy.policy import ProxyPolicy
 from gasgi.settings import Settings
 from tests.support.http2 import frame, number
 from tests.support.http2_rig import Http2Rig, request
+from tests.support.http2_websockets import StreamWebSocket
+from tests.support.served import Call
 
 BODY = 100_000  # seven frames
 
@@ -163,6 +165,55 @@ def test_an_app_that_sends_piece_by_piece_does_not_push_in():
         rig.loop.create_task(rig.calls[1].send({"type": "http.response.body", "body": bytes(10_000)}))
         rig.sync()
         assert ends(rig) == [urgent, other]
+
+
+def send_together(rig: Http2Rig, *calls: Call) -> None:
+    """Have 100,000 bytes of each leave as soon as they may, and as messages where it is a WebSocket."""
+    rig.order.clear()
+    for call in calls:
+        if call.scope["type"] == "websocket":
+            message: dict[str, Any] = {"type": "websocket.send", "bytes": bytes(BODY)}
+        else:
+            message = {"type": "http.response.body", "body": bytes(BODY)}
+        rig.loop.create_task(call.send(message))
+    rig.sync()
+
+
+def test_a_websocket_has_its_place_in_the_order():
+    with opened() as rig:
+        late = StreamWebSocket(rig, (b"priority", b"u=5"))
+        urgent = StreamWebSocket(rig, (b"priority", b"u=1"))
+        usual = ask(rig)
+        rig.call.start()
+        send_together(rig, late.call, rig.call, urgent.call)
+        assert ends(rig) == [urgent.number, usual, late.number]
+
+
+def test_a_websocket_shares_with_the_others_of_its_urgency():
+    """It has no end that they could wait for (RFC 9218, 11), whatever its client says."""
+    with opened() as rig:
+        websocket = StreamWebSocket(rig, (b"priority", b"u=3"))
+        rig.feed(update(websocket.number, b"u=2, i=?0"))
+        other = ask(rig, b"u=2")
+        rig.call.start()
+        send_together(rig, websocket.call, rig.call)
+        assert rig.order[0] == websocket.number, "the head of the message, before anything waits"
+        assert set(rig.order[1:3]) == set(rig.order[3:5]) == {websocket.number, other}
+
+
+def test_an_update_moves_a_websocket_that_waits():
+    with Http2Rig(takes=False) as rig:
+        rig.client.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 10**6})
+        first = ask(rig, b"u=1")
+        rig.call.start()
+        websocket = StreamWebSocket(rig, (b"priority", b"u=7"))
+        send_together(rig, rig.calls[0], websocket.call)
+        assert set(rig.order) == {first}, "more than the window of the connection"
+        rig.feed(update(websocket.number, b"u=0"))
+        rig.order.clear()
+        rig.client.increment_flow_control_window(10**6)
+        rig.sync()
+        assert ends(rig) == [websocket.number, first]
 
 
 @pytest.mark.parametrize(

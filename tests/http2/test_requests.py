@@ -560,6 +560,20 @@ def test_a_client_that_takes_nothing_is_read_no_more():
         assert rig.transport.was_aborted
 
 
+def test_nothing_is_written_behind_an_abort():
+    """The stream has its deadline in the same sweep, and is reset."""
+    with Http2Rig(settings=Settings(write_timeout_s=10.0), takes=False) as rig:
+        rig.ask()
+        rig.call.start()
+        rig.call.say("body", body=bytes(60_000), more_body=True)
+        rig.transport.is_client_reading = False
+        sending = rig.call.say("body", body=bytes(10_000), more_body=True)
+        rig.connection.pause_writing()
+        rig.pass_time(11)
+        assert rig.transport.was_aborted
+        assert isinstance(sending.exception(), ClientDisconnected)
+
+
 def test_holds_back_while_the_transport_is_full():
     with Http2Rig() as rig:
         one = rig.ask()

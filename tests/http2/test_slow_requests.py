@@ -17,6 +17,7 @@ from gasgi.reporting.slow_requests import SlowRequests
 from gasgi.serving.runtime import Runtime
 from gasgi.settings import Settings
 from tests.support.http2_rig import Http2Rig, request
+from tests.support.http2_websockets import StreamWebSocket
 from tests.support.slow import Clock, parts
 
 
@@ -134,6 +135,19 @@ def test_says_how_long_a_request_waited_for_its_turn(slow):
         rig.call.start()
         rig.call.say("body")
         assert len(rig.lines) == 3, "the time of those before it"
+
+
+def test_says_nothing_of_a_websocket(slow):
+    with slow() as rig:
+        early = StreamWebSocket(rig, accept=False)
+        one = StreamWebSocket(rig)
+        rig.clock.now += 5.0
+        rig.pass_time(2)
+        rig.client.reset_stream(one.number, 8)
+        early.say({"type": "websocket.close"})
+        rig.pass_time(2)
+        assert early.answer.status == 403
+        assert rig.lines == []
 
 
 def test_says_once_of_each_stream_where_its_application_waits(slow):

@@ -9,8 +9,10 @@ import pytest
 from gasgi.errors import ClientDisconnected
 from gasgi.http2_codes import CANCEL
 from gasgi.settings import Settings
-from tests.support.http2 import frame, number
+from tests.support.frames import CLOSE, FIN, client_frame, close_payload
+from tests.support.http2 import frame, frames_of, number
 from tests.support.http2_rig import Http2Rig, request
+from tests.support.http2_websockets import StreamWebSocket
 
 LENGTH_5 = (b"content-length", b"5")
 
@@ -132,6 +134,22 @@ def test_only_the_streams_without_an_end_of_a_connection_are_ended():
         it.call.start()
         it.call.say("body", body=b"ok")
         assert it.answer(one).body == b"ok"
+
+
+def test_a_websocket_is_not_ended_but_told_1012():
+    with rig(grace_s=1) as it:
+        one = StreamWebSocket(it)
+        stop_streams(it)
+        it.pass_time(10)
+        assert not one.call.was_cancelled
+        assert one.frames() == []
+        it.inside(it.connection.drain)
+        it.settle()
+        assert (0, 0, one.number, b"\x88\x02" + close_payload(1012)) in frames_of(it.transport.take())
+        it.feed(frame(0, 1, one.number, client_frame(FIN | CLOSE, close_payload(1012))))
+        assert one.hear()["code"] == 1012
+        it.pass_time(10)
+        assert not one.call.was_cancelled, "it takes its time, as on a connection of its own"
 
 
 def test_what_the_app_has_said_waits_for_the_client():

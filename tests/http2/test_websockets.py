@@ -456,6 +456,24 @@ def test_the_app_closes():
         assert one.answer.reset_code is None
 
 
+def test_what_waits_for_the_window_leaves_before_the_end():
+    with Http2Rig(takes=False) as rig:
+        one, other = StreamWebSocket(rig), StreamWebSocket(rig)
+        rig.client.increment_flow_control_window(200_000)
+        for each in (one, other):
+            each.binary(bytes(70_000))
+            each.send(client_frame(FIN | CLOSE, close_payload(1000)), ends=each is one)
+            assert not each.answer.is_whole
+            rig.client.increment_flow_control_window(10_000, each.number)
+            assert each.frames() == [Frame(BINARY, bytes(70_000)), close_frame(1000)]
+            assert each.answer.is_whole
+        other.send(HELLO)
+        assert other.answer.reset_code is None
+        other.send(b"", ends=True)
+        rig.pass_time(10)
+        assert other.answer.reset_code is None
+
+
 def test_a_client_that_does_not_end_its_side_is_reset_without_an_error_in_the_end():
     with Http2Rig() as rig:
         one = StreamWebSocket(rig)
@@ -473,6 +491,19 @@ def test_a_client_that_does_not_answer_a_close_is_reset():
         one = StreamWebSocket(rig)
         one.say({"type": "websocket.close"})
         rig.pass_time(7)
+        assert one.answer.reset_code == CANCEL
+
+
+def test_a_close_that_waits_for_a_shut_window_has_its_time_too():
+    settings = Settings(websocket_close_timeout_s=5, keep_alive_s=60)
+    with Http2Rig(takes=False, settings=settings) as rig:
+        one = StreamWebSocket(rig)
+        one.binary(bytes(60_000))
+        one.text("x" * 10_000)
+        one.send(client_frame(FIN | CLOSE, close_payload(1000)), ends=True)
+        rig.pass_time(4)
+        assert one.answer.reset_code is None
+        rig.pass_time(3)
         assert one.answer.reset_code == CANCEL
 
 

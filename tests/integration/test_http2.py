@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+import subprocess
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from tests.integration.test_proxies import running_haproxy
 from tests.integration.test_tls import WITHOUT_AIOFASTNET
 from tests.support.gunicorn import free_port, wait_until
 from tests.support.http2_client import Http2Client
+from tests.support.programs import find_program
 
 APP = "tests.integration.http2_app:app"
 # In the file, where gunicorn before 25 passes it over and gasgi reads it.
@@ -167,11 +169,56 @@ def test_a_client_that_floods_is_told_and_others_are_served(start):
     server.stop()
 
 
-def test_the_upgrade_stops_the_boot_with_a_sentence(start):
-    server = start(APP, config=TLS + 'http2_cleartext = "both"\n', workers=0)
-    assert server.wait() != 0
-    assert "use prior-knowledge" in server.log
-    assert "Traceback" not in server.log
+def run(program: str, *arguments: str) -> str:
+    """Return what a client prints."""
+    done = subprocess.run([find_program(program), *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.needs_program("curl")
+@pytest.mark.parametrize("mechanism", ["upgrade", "both"])
+def test_curl_upgrades_from_http1(start, loop, mechanism):
+    config = TLS + f'http2_cleartext = "{mechanism}"\n'
+    server = start(APP, "--access-logfile", "-", loop=loop, config=config)
+    base = "http://{}:{}".format(*server.address)
+    more = ("--http2", "--silent", "--show-error", "--write-out", " %{http_version} ")
+    assert run("curl", *more, f"{base}/a") == "2 http 127.0.0.1 /a 2 "
+    assert run("curl", *more, f"{base}/a", f"{base}/b") == "2 http 127.0.0.1 /a 2 2 http 127.0.0.1 /b 2 "
+    assert run("curl", *more, "--data", "x" * 60_000, f"{base}/echo") == "x" * 60_000 + " 2 "
+    assert run("curl", *more, "--data", "x" * 70_000, f"{base}/echo") == "x" * 70_000 + " 1.1 "
+    assert run("curl", *more, f"{base}/stream").split() == [*[str(i) for i in range(PIECES)], "2"]
+    assert run("curl", *more, "--interface", "127.0.0.1", "--http1.1", f"{base}/c") == "1.1 http 127.0.0.1 /c 1.1 "
+    prior = [*more, "--http2-prior-knowledge", f"{base}/d"]
+    if mechanism == "both":
+        assert run("curl", *prior) == "2 http 127.0.0.1 /d 2 "
+    server.wait_for(r'"POST /echo HTTP/2.0" 200')
+    assert "Traceback" not in server.stop()
+
+
+@pytest.mark.needs_program("curl")
+def test_a_stranger_that_asks_for_the_upgrade_is_answered_by_http1(start):
+    config = TLS + 'http2_cleartext = "both"\n'
+    server = start(APP, "--forwarded-allow-ips", "127.0.0.2", config=config)
+    base = "http://{}:{}".format(*server.address)
+    more = ("--http2", "--silent", "--show-error", "--write-out", " %{http_version}", f"{base}/a")
+    assert run("curl", *more, "--interface", "127.0.0.1") == "1.1 http 127.0.0.1 /a 1.1"
+    assert run("curl", *more, "--interface", "127.0.0.2") == "2 http 127.0.0.2 /a 2"
+    server.stop()
+
+
+@pytest.mark.needs_program("nghttp")
+def test_nghttp_upgrades_from_http1(start, loop, tmp_path):
+    server = start(APP, "--access-logfile", "-", loop=loop, config=TLS + 'http2_cleartext = "upgrade"\n')
+    base = "http://{}:{}".format(*server.address)
+    assert run("nghttp", "--upgrade", f"{base}/a", f"{base}/b", f"{base}/c") == "".join(
+        f"2 http 127.0.0.1 /{name}" for name in "abc"
+    )
+    body = tmp_path / "body"
+    body.write_bytes(b"z" * 300_000)
+    assert run("nghttp", "--upgrade", f"--data={body}", f"{base}/echo") == "z" * 300_000
+    server.wait_for(r'"POST /echo HTTP/2.0" 200')
+    assert "Traceback" not in server.stop()
 
 
 HAPROXY = """

@@ -48,6 +48,7 @@ MACHINES = (
         "gasgi.websocket.connection:WebSocketConnection", "_state", "gasgi.websocket.connection", "", "OPEN", "LOST"
     ),
     Machine("gasgi.http2.streams:Stream", "state", "gasgi.http2.streams", "", "OPEN", "CLOSED"),
+    Machine("gasgi.http2.channel:StreamChannel", "_phase", "gasgi.http2.channel", "", "OPEN", "GONE"),
 )
 
 Move = tuple[str, str, str]  # owner, from, to

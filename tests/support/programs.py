@@ -11,7 +11,7 @@ import shutil
 import sys
 from collections.abc import Collection, Iterable
 
-__all__ = ["PROGRAMS", "declare", "find_program", "missing_programs", "what_to_install"]
+__all__ = ["PROGRAMS", "declare", "find_program", "missing_programs", "packages_of", "what_to_install"]
 
 # The package of Debian and Ubuntu, and the names that the program goes by.
 PROGRAMS = {
@@ -19,6 +19,9 @@ PROGRAMS = {
     "haproxy": ("haproxy", ("haproxy",)),
     "apache2": ("apache2-bin", ("apache2", "httpd")),  # without the daemon that would take port 80
     "wrk": ("wrk", ("wrk",)),
+    "curl": ("curl", ("curl",)),
+    "nghttp": ("nghttp2-client", ("nghttp",)),
+    "h2load": ("nghttp2-client", ("h2load",)),
     "systemd-analyze": ("systemd", ("systemd-analyze",)),
     "chromium": ("chromium", ("chromium", "google-chrome", "chromium-browser")),
     "prometheus": ("prometheus", ("prometheus",)),
@@ -52,8 +55,13 @@ def missing_programs(names: Iterable[str]) -> list[str]:
 
 def what_to_install(missing: Collection[str]) -> str:
     """Say in one sentence what is missing and in which packages it is."""
-    packages = " ".join(PROGRAMS[name][0] for name in missing)
+    packages = " ".join(packages_of(missing))
     return f"These tests run {', '.join(missing)}, not installed here: apt-get install {packages}"
+
+
+def packages_of(names: Iterable[str]) -> list[str]:
+    """Return their packages, each once."""
+    return list(dict.fromkeys(PROGRAMS[name][0] for name in names))
 
 
 def _look_for(name: str) -> str | None:
@@ -64,7 +72,7 @@ def _look_for(name: str) -> str | None:
 def main(arguments: list[str]) -> int:
     missing = missing_programs([name for name in arguments if name != "--packages"] or PROGRAMS)
     if "--packages" in arguments:
-        print(*(PROGRAMS[name][0] for name in missing))
+        print(*packages_of(missing))
     elif missing:
         print(what_to_install(missing), file=sys.stderr)
         return 1

@@ -13,6 +13,7 @@ from typing import Any
 
 from gasgi.http1.connection import HttpConnection
 from gasgi.serving.runtime import Runtime
+from gasgi.serving.turns import Turns
 from gasgi.settings import Settings
 from tests.support.answers import Answer, read_answers
 from tests.support.fakes import RecordingLog
@@ -74,6 +75,7 @@ class Served:
         self.calls: list[Call] = []
         self.runtime = Runtime(self.loop, app or self._gather, settings or Settings(), self.log, observer)  # type: ignore[arg-type]
         self.runtime.now = 1000.0
+        self.runtime.turns = Turns(self.loop, self._time)  # on a busy machine no turn is over any sooner
         if prepare is not None:
             prepare(self.runtime)
         self.extra = extra
@@ -96,6 +98,9 @@ class Served:
             self.close()
 
     # The application's side
+
+    def _time(self) -> float:
+        return self.runtime.now
 
     async def _gather(self, scope: Any, receive: Any, send: Any) -> None:
         call = Call(self, scope, receive, send)

@@ -2,49 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from gasgi.http1.connection import HttpConnection
 from gasgi.http2.connection import Http2Connection
 from gasgi.http2.wire import PREFACE
-from gasgi.proxy.policy import ProxyPolicy
 from gasgi.proxy.protocol import ProxyInfo
 from gasgi.settings import Settings
 from gasgi.worker.wire import ProtocolChoice, alpn_names, choose_wire
+from tests.support.choice_rig import BOTH, PROXY, STRANGER, UNIX, ChoiceRig, TlsObject
 from tests.support.http2 import BEGIN, frames_of
-from tests.support.served import GET, Served
-
-BOTH = ("h2", "h1")
-PROXY = {"peername": ("127.0.0.1", 50000), "sockname": ("127.0.0.1", 8000)}
-STRANGER = {"peername": ("192.0.2.1", 50000), "sockname": ("127.0.0.1", 8000)}
-UNIX = {"peername": "", "sockname": "/run/app.sock"}
-
-
-class TlsObject:
-    def __init__(self, alpn: str | None) -> None:
-        self._alpn = alpn
-
-    def selected_alpn_protocol(self) -> str | None:
-        return self._alpn
-
-
-class ChoiceRig(Served):
-    protocol: Any = ProtocolChoice
-
-    def __init__(self, extra: dict[str, Any], **settings: Any) -> None:
-        settings = {"http_protocols": BOTH, "http2_cleartext": "prior-knowledge", **settings}
-
-        def prepare(runtime: Any) -> None:
-            runtime.proxy = ProxyPolicy(runtime.settings)
-
-        super().__init__(None, Settings(**settings), extra=extra, prepare=prepare)
-        self.connection = self.transport.protocol
-
-    def send(self, *pieces: bytes) -> None:
-        super().send(*pieces)
-        self.connection = self.transport.protocol
+from tests.support.served import GET
 
 
 @pytest.mark.parametrize(

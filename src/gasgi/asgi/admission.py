@@ -15,7 +15,7 @@ from gasgi.reporting.record import Record
 from gasgi.serving.peer import Peer
 from gasgi.serving.runtime import Runtime
 
-__all__ = ["admit"]
+__all__ = ["admit", "report_refusal"]
 
 
 def admit(runtime: Runtime, peer: Peer, record: Record | None, head: RequestHead) -> dict[str, Any]:
@@ -48,6 +48,17 @@ def admit(runtime: Runtime, peer: Peer, record: Record | None, head: RequestHead
         detail = f"gasgi_limit_concurrency = {runtime.limit_concurrency}"
         raise RequestError(503, detail, ((b"retry-after", b"1"),))
     return scope
+
+
+def report_refusal(
+    runtime: Runtime, peer: Peer, record: Record | None, head: RequestHead | None, exc: RequestError
+) -> None:
+    """Tell log, metrics and observer of a request that is not served; without a head when it was not whole."""
+    runtime.log.info("Rejected a request from %s: %s", peer, exc)
+    if runtime.meter is not None:
+        runtime.meter.count_refused(exc.status)
+    if record is not None and not record.has_begun():
+        record.begin(head, peer.client, peer.server, peer.scheme, peer.proxied)
 
 
 def _ask_proxy(runtime: Runtime, peer: Peer, head: RequestHead) -> Forwarded | None:

@@ -35,6 +35,7 @@ cdef class HttpConnection(ResponseOwner):
     cdef int _phase
     cdef double _last_active
     cdef bint _must_linger
+    cdef public object switch
 
     cpdef sweep(self, double now)
     cpdef take_turn(self)

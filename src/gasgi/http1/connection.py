@@ -8,6 +8,7 @@ outbox writes it, the deadlines say what has taken too long.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from gasgi._accel import RequestHead
 from gasgi.errors import RequestError
@@ -56,6 +57,8 @@ class HttpConnection(ResponseOwner):
         self._phase = IDLE
         self._last_active = 0.0
         self._must_linger = False
+        # Takes the request of a client that may go on with another protocol, and is given what lets the transport go.
+        self.switch: Callable[[RequestHead, Callable[[], bytes]], bool] | None = None
 
     # asyncio.Protocol
 
@@ -217,6 +220,13 @@ class HttpConnection(ResponseOwner):
 
     def _begin(self, head: RequestHead) -> None:
         """Hand a request to the app; the bytes behind its head are in the inbox."""
+        if (
+            self.switch is not None
+            and head.upgrade == b"h2c"
+            and not self._inbox.is_eof
+            and self.switch(head, self.hand_over)
+        ):
+            return
         self._phase = REQUEST
         try:
             exchange = self._current.begin(head)

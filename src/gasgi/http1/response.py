@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any
 
 from gasgi._accel import RequestHead, encode_chunk, encode_response_head, join_message
+from gasgi.answer_length import take_length
+from gasgi.asgi.admission import report_refusal
 from gasgi.asgi.awaitables import DONE
 from gasgi.asgi.stream import HttpStream
 from gasgi.errors import ASGIMisuse, RequestError
@@ -236,17 +238,12 @@ class Response(HttpStream):
 
     def refuse(self, exc: RequestError, peer: Peer) -> None:
         """Answer a request that is not served, or cut its answer off; the connection ends behind it."""
-        runtime = self._runtime
-        runtime.log.info("Rejected a request from %s: %s", peer, exc)
-        if runtime.meter is not None:
-            runtime.meter.count_refused(exc.status)
-        record = self.record
-        if self.framing != UNDECIDED:
+        has_begun = self.framing != UNDECIDED
+        report_refusal(self._runtime, peer, None if has_begun else self.record, self.request, exc)
+        if has_begun:
             self.cut_off()
-            return
-        if record is not None and not record.has_begun():
-            record.begin(self.request, peer.client, peer.server, peer.scheme, peer.proxied)
-        self.answer(exc.status, exc.fields)
+        else:
+            self.answer(exc.status, exc.fields)
 
     # Framing
 
@@ -317,13 +314,8 @@ class Response(HttpStream):
         return self.framing != UNDECIDED and self.framing != LENGTH
 
     def take_length(self, size: int, more: bool) -> None:
-        """Hold the app to its content-length (RFC 9110, 8.6); raise ASGIMisuse before a wrong byte leaves."""
-        left = self.length_left - size
-        if left < 0:
-            raise ASGIMisuse(f"the response body is {-left} bytes longer than its content-length")
-        if left and not more:
-            raise ASGIMisuse(f"the response body is {left} bytes shorter than its content-length")
-        self.length_left = left
+        """Hold the app to its content-length; raise ASGIMisuse before a wrong byte leaves."""
+        self.length_left = take_length(self.length_left, size, more)
 
     def _complete(self) -> Awaitable[None]:
         self._owner.response_complete()

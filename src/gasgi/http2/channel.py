@@ -19,7 +19,7 @@ __all__ = ["StreamChannel"]
 
 # Who moves it:
 #   OPEN --close()--> CLOSING --the last DATA has left--> SHUT --END_STREAM of the client's, or its time is over--> GONE
-#   any --abort(), a reset by the client, or the connection is lost--> GONE
+#   any --the last DATA has left and the client's END_STREAM has come, abort(), a reset, the connection is lost--> GONE
 OPEN = 0
 CLOSING = 1  # DATA waits for the client
 SHUT = 2  # END_STREAM is sent; a client that sees a reset right behind it may forget what it has not read
@@ -35,6 +35,7 @@ class StreamChannel(Queued):
         self.state = state
         self.number = state.number
         self.rank = 0
+        self.is_endless = True
         self.exchange = exchange
         self.looks = 0
         self.protocol: Any = None

@@ -2,15 +2,14 @@ cimport cython
 
 from gasgi._hpack cimport HpackDecoder as Decoder
 from gasgi._parser cimport RequestHead as ParsedHead
-from gasgi.asgi.admission cimport admit
 from gasgi.asgi.app_task cimport AppTask
 from gasgi.http2.encoder cimport encode_ping_ack, encode_reset, encode_window_update
 from gasgi.http2.floods cimport FloodGuard
 from gasgi.http2.frames cimport FrameReader
-from gasgi.http2.heads cimport HeadReader, check_trailers
+from gasgi.http2.heads cimport check_trailers
+from gasgi.http2.requests cimport Requests
 from gasgi.http2.sender cimport Queued, Sender
 from gasgi.http2.sink cimport FrameSink
-from gasgi.http2.stream cimport Http2Stream
 from gasgi.http2.streams cimport Stream, Streams
 from gasgi.serving.deadlines cimport Deadlines
 from gasgi.serving.flow cimport WriteGate
@@ -26,7 +25,7 @@ cdef class Http2Connection(FrameSink):
     cdef object _proxied
     cdef object _transport
     cdef Peer _peer
-    cdef object _priorities
+    cdef Requests _requests
     cdef WriteGate _gate
     cdef Streams _streams
     cdef FloodGuard _guard
@@ -34,7 +33,6 @@ cdef class Http2Connection(FrameSink):
     cdef FrameReader _reader
     cdef Decoder _decoder
     cdef Py_ssize_t _max_running
-    cdef HeadReader _heads
     cdef Deadlines _deadlines
 
     cdef double _settings_at
@@ -45,9 +43,9 @@ cdef class Http2Connection(FrameSink):
 
     cpdef sweep(self, double now)
     cpdef take_turn(self)
-    cdef bint _is_idle(self) except -1
-    @cython.locals(stream=Http2Stream, head=ParsedHead, exchange=AppTask)
-    cdef _begin(self, Stream state, list fields, bint ends_stream, refusal)
+    cdef _read(self, bytes data)
+    @cython.locals(exchange=AppTask)
+    cdef _begin(self, Stream state, ParsedHead head, list fields, bint ends_stream, refusal)
     cdef _break(self, exc)
     @cython.locals(owner=Queued)
     cdef _lose(self, Stream state)

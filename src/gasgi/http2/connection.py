@@ -1,6 +1,6 @@
 """An HTTP/2 connection: reads frames, runs an exchange for each stream, and ends with GOAWAY.
 
-The asyncio protocol of a connection whose client speaks HTTP/2, by ALPN or by prior knowledge. Its parts: reader and
+The asyncio protocol of a connection whose client speaks HTTP/2. Its parts: reader and
 streams judge what comes, the sender writes what goes, the guard counts what costs a client nothing.
 """
 
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 
-from gasgi._accel import HpackDecoder
-from gasgi.asgi.admission import admit
-from gasgi.asgi.app_task import AppTask
+from gasgi._accel import HpackDecoder, RequestHead
 from gasgi.errors import Http2Error, RequestError, StreamError
 from gasgi.http2.encoder import (
+    SETTINGS_ACK,
     encode_goaway,
     encode_own_settings,
     encode_ping_ack,
@@ -31,14 +30,12 @@ from gasgi.http2.floods import (
     FloodGuard,
 )
 from gasgi.http2.frames import FrameReader
-from gasgi.http2.heads import HeadReader, check_trailers
+from gasgi.http2.heads import check_trailers
 from gasgi.http2.leaving import Leaving
-from gasgi.http2.priorities import Priorities
+from gasgi.http2.requests import Requests
 from gasgi.http2.sender import Queued, Sender
 from gasgi.http2.sink import FrameSink
-from gasgi.http2.stream import Http2Stream
 from gasgi.http2.streams import Stream, Streams
-from gasgi.http2.tunnel import open_session
 from gasgi.http2.wire import DEFAULT_WINDOW, MAX_STREAM_ID
 from gasgi.http2_codes import NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, SETTINGS_TIMEOUT
 from gasgi.proxy.protocol import ProxyInfo
@@ -47,6 +44,7 @@ from gasgi.serving.deadlines import Deadlines
 from gasgi.serving.flow import WriteGate, resume_reading
 from gasgi.serving.peer import Peer
 from gasgi.serving.runtime import Runtime
+from gasgi.types import Headers
 
 __all__ = ["Http2Connection"]
 
@@ -68,7 +66,7 @@ class Http2Connection(FrameSink):
         self._proxied = proxied
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # from connection_made on
         self._peer: Peer = None  # type: ignore[assignment]  # from connection_made on
-        self._priorities: Priorities = None  # type: ignore[assignment]  # from connection_made on
+        self._requests: Requests = None  # type: ignore[assignment]  # from connection_made on
         self._gate = WriteGate(runtime.loop)
         settings = runtime.settings
         self._max_running = 2 * settings.http2_max_streams
@@ -82,7 +80,6 @@ class Http2Connection(FrameSink):
         self._decoder = HpackDecoder(
             max_list_bytes=settings.http2_max_list_bytes, max_fields=runtime.head_limits.fields + PSEUDO_FIELDS
         )
-        self._heads = HeadReader(runtime.head_limits, True)
         self._deadlines = Deadlines(runtime)
         self._leaving = Leaving(runtime)
 
@@ -99,8 +96,7 @@ class Http2Connection(FrameSink):
         self._transport = transport
         self._sender.outbox.transport = self._deadlines.transport = transport
         self._peer = Peer(runtime, transport, self._proxied)
-        # A proxy carries the requests of many: the words of one must not hold the others up (RFC 9218, 13.1).
-        self._priorities = Priorities(self._sender, not self._peer.is_trusted)
+        self._requests = Requests(runtime, self._peer, self._sender)
         transport.set_write_buffer_limits(high=runtime.settings.write_buffer_bytes)
         runtime.connections.add(self)
         self._sender.last_active = runtime.now
@@ -111,6 +107,9 @@ class Http2Connection(FrameSink):
     def data_received(self, data: bytes) -> None:
         if self._runtime.meter is not None:
             self._runtime.meter.count_received(len(data))
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
         reader = self._reader
         try:
             reader.feed(data)
@@ -170,17 +169,17 @@ class Http2Connection(FrameSink):
         if deadlines.is_read_over(now):
             self._end(PROTOCOL_ERROR if self._reader.has_begun() else NO_ERROR, "the client sent nothing for too long")
         elif deadlines.is_write_over(now):
+            self._gate.lost()  # nothing of this sweep is written any more
             self._transport.abort()
         elif 0 < self._settings_at <= now:
             self._end(SETTINGS_TIMEOUT, "SETTINGS were not acknowledged")  # RFC 9113, 6.5.3
         elif self._shut_at and now >= self._shut_at:
             self._shut_at = 0.0
             self._shut()
-        elif self._is_idle() and self._sender.last_active + self._runtime.keep_alive_s <= now:
+        elif len(self._streams) or not self._reader.has_begun():
+            pass
+        elif self._sender.last_active + self._runtime.keep_alive_s <= now:
             self._end(NO_ERROR, "")
-
-    def _is_idle(self) -> bool:
-        return self._reader.has_begun() and not len(self._streams)
 
     def drain(self) -> None:
         if self._is_ending or self._shut_at:
@@ -204,13 +203,13 @@ class Http2Connection(FrameSink):
     def take_turn(self) -> None:
         if not self._is_ending:
             self._reader.resume()
-            self.data_received(b"")
+            self._read(b"")
 
     # FrameSink
 
     def on_headers(self, stream_id: int, block: bytes, ends_stream: bool, is_broken: bool) -> None:
         refusal: RequestError | None = None
-        fields: list[tuple[bytes, bytes]] = []
+        fields: Headers = []
         try:
             fields = self._decoder.decode(block)
         except RequestError as exc:
@@ -232,45 +231,36 @@ class Http2Connection(FrameSink):
                     stream_id, REFUSED_STREAM, "too many requests still running after their clients reset them"
                 )
             else:
-                self._begin(state, fields, ends_stream, refusal)
+                self._begin(state, None, fields, ends_stream, refusal)
         except StreamError as exc:
             self._break(exc)
 
+    def upgrade(self, head: RequestHead, body: bytes, settings: list[tuple[int, int]], data: bytes) -> None:
+        """Begin with a whole request of HTTP/1.1 as stream 1 (RFC 7540, 3.2); ``data`` has come behind it.
+
+        ``settings`` are those of HTTP2-Settings. Call once, after ``connection_made``.
+        """
+        self._sender.obey(settings)
+        self._sender.withhold()
+        state: Stream = self._streams.receive_headers(1, True)  # type: ignore[assignment]  # the first one
+        self._begin(state, head, [], True, None)
+        if body and state.owner is not None:
+            state.owner.receive(body, True)
+        self._read(data)
+
     def _begin(
-        self, state: Stream, fields: list[tuple[bytes, bytes]], ends_stream: bool, refusal: RequestError | None
+        self, state: Stream, head: RequestHead | None, fields: Headers, ends_stream: bool, refusal: RequestError | None
     ) -> None:
-        """Hand a request to the app."""
-        runtime = self._runtime
-        stream = Http2Stream(self._sender, state)
-        state.owner = stream
-        try:
-            if refusal is not None:
-                raise refusal
-            head = self._heads.read(state.number, fields, self._decoder.flaw, ends_stream)
-            if head.content_length >= 0:
-                self._streams.expect_length(state, head.content_length)
-            stream.begin_timing(head, self._held_at)
-            scope = admit(runtime, self._peer, stream.record, head)
-            exchange: AppTask
-            if head.upgrade == b"websocket":
-                exchange = open_session(self._sender, stream, head, scope)
-            else:
-                exchange = stream.begin(head, scope)
-        except RequestError as exc:
-            runtime.log.info("Rejected a request from %s: %s", self._peer, exc)
-            if runtime.meter is not None:
-                runtime.meter.count_refused(exc.status)
-            if stream.record is not None and not stream.record.has_begun():
-                stream.record.begin(None, self._peer.client, self._peer.server, self._peer.scheme, self._peer.proxied)
-            stream.answer(exc.status, exc.fields)
+        """Hand a request to the app; its head is ``head``, or in the ``fields``."""
+        exchange = self._requests.begin(state, head, fields, self._decoder.flaw, ends_stream, refusal, self._held_at)
+        if exchange is None:
             return
-        if self._sender.has_ranks or self._heads.priority is not None:
-            self._priorities.begin(stream, self._heads.priority)
         exchange.start()
-        if runtime.turns.is_over():
+        turns = self._runtime.turns
+        if turns.is_over():
             # The frames behind wait for their turn, and then the bytes behind them.
             self._reader.pause()
-            runtime.turns.wait(self)
+            turns.wait(self)
 
     def on_data(self, stream_id: int, piece: bytes, window_bytes: int, ends_stream: bool) -> None:
         if not piece and not ends_stream:
@@ -304,6 +294,7 @@ class Http2Connection(FrameSink):
     def on_settings(self, settings: list[tuple[int, int]]) -> None:
         self._guard.count(SETTINGS_FRAMES, self._runtime.now)
         self._sender.obey(settings)
+        self._sender.say(SETTINGS_ACK)
         if self._settings_at < 0:
             self._settings_at = self._runtime.now + SETTINGS_S
 
@@ -320,16 +311,15 @@ class Http2Connection(FrameSink):
         self._guard.count(PINGS, self._runtime.now)
 
     def on_goaway(self, last_stream_id: int, code: int) -> None:
-        # The client opens no more: its streams end, and then the connection.
         self._guard.count(SETTINGS_FRAMES, self._runtime.now)
-        self._close_when_empty()
+        self._close_when_empty()  # the client opens no more: its streams end, and then the connection
 
     def on_priority(self, stream_id: int) -> None:
         self._guard.count(PRIORITIES, self._runtime.now)
 
     def on_priority_update(self, stream_id: int, value: bytes) -> None:
         self._guard.count(PRIORITIES, self._runtime.now)
-        self._priorities.update(stream_id, value)
+        self._requests.priorities.update(stream_id, value)
 
     def on_unknown(self, frame_type: int) -> None:
         self._guard.count(UNKNOWN_FRAMES, self._runtime.now)

@@ -67,4 +67,4 @@ cdef class FrameReader:
 @cython.locals(number="long long")
 cdef long long _number_at(bytes payload, Py_ssize_t i) except -1
 @cython.locals(i=Py_ssize_t, setting="long long", value="long long")
-cdef list _read_settings(bytes payload)
+cpdef list read_settings(bytes payload)

@@ -36,7 +36,7 @@ from gasgi.http2.wire import (
 )
 from gasgi.http2_codes import ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, PROTOCOL_ERROR
 
-__all__ = ["FrameReader"]
+__all__ = ["FrameReader", "read_settings"]
 
 HEAD_BYTES = 9  # of every frame (RFC 9113, 4.1)
 # An honest client splits a block at 16 KiB. Every frame counts, the empty ones too (CVE-2024-27316).
@@ -312,7 +312,7 @@ class FrameReader:
             if self._flags & ACK:
                 sink.on_settings_ack()
             else:
-                sink.on_settings(_read_settings(payload))
+                sink.on_settings(read_settings(payload))
         elif frame_type == PING:
             if self._flags & ACK:
                 sink.on_ping_ack(payload)
@@ -382,7 +382,7 @@ def _number_at(payload: bytes, i: int) -> int:
     return number << 8 | payload[i + 3]
 
 
-def _read_settings(payload: bytes) -> list[tuple[int, int]]:
+def read_settings(payload: bytes) -> list[tuple[int, int]]:
     """Return (setting, value) in order; raise Http2Error for a value that is not allowed (RFC 9113, 6.5.2)."""
     settings = []
     for i in range(0, len(payload), 6):

@@ -18,6 +18,7 @@ cdef class Queued(HttpStream):
     cdef public Stream state
     cdef public long long number
     cdef public int rank
+    cdef public bint is_endless
     cdef public AppTask exchange
     cdef public Pieces waiting
     cdef public bint is_in_row
@@ -44,6 +45,7 @@ cdef class Sender:
     cdef public Py_ssize_t running
     cdef public Py_ssize_t websockets
     cdef public Py_ssize_t held
+    cdef public Py_ssize_t withheld
     cdef public bint is_watched
     cdef public Py_ssize_t number
     cdef public double last_active
@@ -61,6 +63,7 @@ cdef class Sender:
     cpdef bytes trailers(self, long long number, fields)
     cpdef say(self, bytes frames)
     cpdef obey(self, list settings)
+    cpdef withhold(self)
     @cython.locals(outbox=Outbox)
     cpdef put_data(self, Stream stream, bytes body, Py_ssize_t size, bint ends)
     @cython.locals(increment=Py_ssize_t)
@@ -70,6 +73,7 @@ cdef class Sender:
     cpdef reset(self, Stream stream, long long code)
     cpdef stream_over(self)
     cpdef app_over(self)
+    cpdef double due_in(self, double seconds) except? -1
     cpdef hold_head(self)
     cpdef bint holds_head(self) except -1
     cpdef send_held_head(self)

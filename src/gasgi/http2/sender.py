@@ -14,11 +14,11 @@ from gasgi._accel import HpackEncoder
 from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.awaitables import DONE
 from gasgi.asgi.stream import HttpStream
-from gasgi.http2.encoder import SETTINGS_ACK, encode_data_head, encode_headers, encode_reset, encode_window_update
+from gasgi.http2.encoder import encode_data_head, encode_headers, encode_reset, encode_window_update
 from gasgi.http2.floods import FloodGuard
 from gasgi.http2.pieces import Pieces
 from gasgi.http2.streams import Stream, Streams
-from gasgi.http2.wire import HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE_MIN
+from gasgi.http2.wire import DEFAULT_WINDOW, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE_MIN
 from gasgi.reporting.timing import Timing
 from gasgi.serving.flow import WriteGate
 from gasgi.serving.outbox import Outbox
@@ -33,13 +33,14 @@ TURN_BYTES = 256 * 1024  # of DATA in a turn of the loop: then the others have t
 class Queued(HttpStream):
     """What a stream is for: it takes what comes on it, and can stand in the row.
 
-    ``number`` is that of the stream; ``rank``: priorities, 0 by default; ``waiting``: DATA for the windows of the
-    client; ``looks``: how often quiet_heads has looked at the head that is held.
+    ``rank``: priorities, 0 by default; ``is_endless``: no other could wait for its end; ``waiting``: DATA for the
+    windows of the client; ``looks``: how often quiet_heads has looked at the head that is held.
     """
 
     state: Stream
     number: int
     rank: int
+    is_endless: bool
     exchange: AppTask | None
     waiting: Pieces | None
     is_in_row: bool
@@ -99,6 +100,7 @@ class Sender:
         self.running = 0  # tasks of apps that have not ended
         self.websockets = 0  # the same for WebSockets, which have no grace period when their client leaves
         self.held = 0  # heads of answers that wait for the first piece of their body
+        self.withheld = 0  # of the client's window
         self.is_watched = False  # by quiet_heads, for the streams: each of them would be held there
         self.number = 0
         self.last_active = 0.0  # when the latest stream ended
@@ -142,7 +144,7 @@ class Sender:
         self.outbox.flush_soon()
 
     def obey(self, settings: list[tuple[int, int]]) -> None:
-        """Do as the SETTINGS of the client say, and acknowledge them (RFC 9113, 6.5.3)."""
+        """Do as the SETTINGS of the client say."""
         for setting, value in settings:
             if setting == HEADER_TABLE_SIZE:
                 self.encoder.set_max_table_bytes(value)
@@ -151,7 +153,18 @@ class Sender:
                 for stream in self.streams.owners():
                     self.queue(stream)
             # Larger frames than the smallest of MAX_FRAME_SIZE would keep other streams waiting for longer.
-        self.say(SETTINGS_ACK)
+        if self.withheld:
+            self.streams.send_window += self.withheld
+            self.withheld = 0
+            self.pump()
+
+    def withhold(self) -> None:
+        """Send one frame of DATA at most until the client's SETTINGS have come.
+
+        Behind a 101 curl (7.88) takes no more than 32 KiB before it has read that.
+        """
+        self.withheld = DEFAULT_WINDOW - MAX_FRAME_SIZE_MIN
+        self.streams.send_window -= self.withheld
 
     def put_data(self, stream: Stream, body: bytes, size: int, ends: bool) -> None:
         """Send one DATA frame, which has room."""
@@ -198,6 +211,10 @@ class Sender:
         self.running -= 1
         if self.on_quiet is not None and not self.running:
             self.on_quiet()
+
+    def due_in(self, seconds: float) -> float:
+        """Return the loop time of a deadline; 0 for none."""
+        return self.runtime.now + seconds if seconds > 0 else 0.0
 
     # For quiet_heads
 

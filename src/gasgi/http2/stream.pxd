@@ -1,7 +1,7 @@
 cimport cython
 
 from gasgi._parser cimport RequestHead as ParsedHead
-from gasgi.asgi.app_task cimport AppTask
+from gasgi.answer_length cimport take_length
 from gasgi.asgi.http cimport HttpExchange
 from gasgi.http2.pieces cimport Pieces
 from gasgi.http2.sender cimport Queued, Sender
@@ -39,17 +39,14 @@ cdef class Http2Stream(Queued):
     @cython.locals(exchange=HttpExchange)
     cpdef HttpExchange begin(self, ParsedHead head, dict scope)
     cpdef begin_timing(self, ParsedHead head, double held_at)
-    cpdef begin_websocket(self, AppTask session, opening)
-    cpdef accept(self, Queued owner, list fields)
+    cpdef hand_over(self, Queued owner)
     cdef _feed(self, HttpExchange exchange, bytes piece, bint ends_stream)
     cpdef send_quiet_head(self)
     cpdef answer(self, int status, tuple fields)
     cpdef bint has_begun(self) except -1
     cpdef bint is_open_ended(self) except -1
     cpdef reset(self, long long code)
-    @cython.locals(seconds=double)
     cdef _expect_body(self)
-    @cython.locals(seconds=double)
     cdef _expect_window(self)
     cdef int _check(self) except -1
     @cython.locals(sender=Sender, ends=bint)

@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any
 
 from gasgi._accel import RequestHead, check_fields
+from gasgi.answer_length import take_length
 from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.awaitables import DONE
 from gasgi.asgi.http import HttpExchange
 from gasgi.errors import ASGIMisuse, ClientDisconnected
-from gasgi.http2.answer_rules import checked_trailers, small_answer, take_length
+from gasgi.http2.answer_rules import checked_trailers, small_answer
 from gasgi.http2.file_body import send_file
 from gasgi.http2.pieces import Pieces
 from gasgi.http2.sender import Queued, Sender
@@ -43,6 +44,7 @@ class Http2Stream(Queued):
         self.state = state
         self.number = state.number
         self.rank = 0
+        self.is_endless = False
         self.exchange: AppTask | None = None
         self.opening: Any = None  # of a WebSocket that the app has not accepted: who takes what comes
         runtime = sender.runtime
@@ -86,22 +88,14 @@ class Http2Stream(Queued):
 
     def begin_timing(self, head: RequestHead, held_at: float) -> None:
         """Take the time of a request that has waited for its turn since ``held_at``, where it did."""
-        if self.timing is not None and head.upgrade != b"websocket":
+        if self.timing is not None:
             self.head = head
             self.timing.held_at = held_at
             self.timing.begin()
 
-    def begin_websocket(self, session: AppTask, opening: Any) -> None:
-        """Take the handshake of a WebSocket."""
-        self.exchange = session
-        self.opening = opening
-        self._sender.websockets += 1
-
-    def accept(self, owner: Queued, fields: list[tuple[bytes, bytes]]) -> Record | None:
-        """Leave the stream to ``owner`` behind a head that opens it (RFC 8441, 4); return the record of the request."""
+    def hand_over(self, owner: Queued) -> Record | None:
+        """Leave the stream to ``owner``, the head of the answer included; return the record of the request."""
         self._check()
-        sender = self._sender
-        sender.say(sender.head(self.number, 200, fields, False))
         self.phase = OVER
         self._forget()
         self.state.owner = owner
@@ -253,9 +247,7 @@ class Http2Stream(Queued):
     # Framing
 
     def _expect_body(self) -> None:
-        runtime = self._sender.runtime
-        seconds = runtime.settings.body_timeout_s
-        self.read_at = runtime.now + seconds if seconds > 0 else 0.0
+        self.read_at = self._sender.due_in(self._sender.runtime.settings.body_timeout_s)
 
     def _check(self) -> None:
         if self.phase == OVER:
@@ -328,9 +320,7 @@ class Http2Stream(Queued):
 
     def _expect_window(self) -> None:
         """Expect the client to take something of what waits within the write timeout."""
-        runtime = self._sender.runtime
-        seconds = runtime.settings.write_timeout_s
-        self.write_at = runtime.now + seconds if seconds > 0 and self.waits() else 0.0
+        self.write_at = self._sender.due_in(self._sender.runtime.settings.write_timeout_s) if self.waits() else 0.0
 
     def _end(self) -> None:
         """The app has said all: end the stream behind what waits."""

@@ -45,7 +45,8 @@ class _Connect(WebSocketOpening):
             fields = [field for field in fields if field[0] != b"content-length"]
         channel = StreamChannel(sender, stream.state, session)
         channel.rank = stream.rank
-        record = stream.accept(channel, fields)
+        record = stream.hand_over(channel)
+        sender.say(sender.head(stream.number, 200, fields, False))
         connection = WebSocketConnection(sender.runtime, channel, session, self._handshake.deflate, record)  # type: ignore[arg-type]  # a transport by its methods alone
         channel.protocol = connection
         early, self._early = bytes(self._early), bytearray()
@@ -62,5 +63,7 @@ def open_session(sender: Sender, stream: Http2Stream, head: RequestHead, scope: 
     scope["subprotocols"] = list(handshake.subprotocols)
     opening = _Connect(sender, stream, handshake)
     session = WebSocketSession(runtime, stream, opening, scope, head)
-    stream.begin_websocket(session, opening)
+    stream.exchange = session
+    stream.opening = opening
+    sender.websockets += 1
     return session

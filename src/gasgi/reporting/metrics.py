@@ -103,7 +103,7 @@ class Collector:
         for place, name in enumerate([*map(str, REFUSED_STATUSES), "other"]):
             refusals.add_metric([name], sum(_one(slot, REFUSED + place) for slot in slots))
         yield refusals
-        yield count(PREFIX + "received_bytes", "Bytes of requests, before a WebSocket begins.", BYTES_IN)
+        yield count(PREFIX + "received_bytes", "Bytes of requests, without WebSockets over HTTP/1.1.", BYTES_IN)
         yield count(PREFIX + "response_body_bytes", "Bytes of the bodies of responses.", BYTES_OUT)
         yield count(PREFIX + "worker_starts", "Worker processes that have started.", STARTS)
         accepted = CounterMetricFamily(PREFIX + "connections_accepted", "Connections accepted.", labels=["worker"])

@@ -1,4 +1,7 @@
-"""Which protocol a connection speaks: HTTP/1.1 or HTTP/2, by ALPN or by the first bytes (RFC 9113, 3.2 to 3.4)."""
+"""Which protocol a connection speaks: HTTP/1.1 or HTTP/2, by ALPN, by the first bytes or by an upgrade.
+
+RFC 9113, 3.2 to 3.4; RFC 7540, 3.2.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,11 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from gasgi._accel import RequestHead
 from gasgi.errors import RequestError
 from gasgi.http1.connection import HttpConnection
 from gasgi.http2.connection import Http2Connection
+from gasgi.http2.upgrade import Upgrading, read_offer
 from gasgi.http2.wire import PREFACE
 from gasgi.proxy.protocol import ProxyInfo
 from gasgi.serving.deadlines import Deadlines
@@ -40,8 +45,9 @@ def choose_wire(
 class ProtocolChoice(asyncio.Protocol):
     """The asyncio protocol of a connection until it is known what the client speaks; then that of HTTP/1.1 or HTTP/2.
 
-    Without TLS only peers of ``forwarded_allow_ips`` may speak HTTP/2, and must: one that does not send the preface is
-    refused with 400, as gunicorn does. What a PROXY header said counts for nothing here: it is the peer that speaks.
+    Without TLS only peers of ``forwarded_allow_ips`` may speak HTTP/2, and where prior knowledge is all that is offered
+    they must: one that does not send the preface is refused with 400, as gunicorn does. What a PROXY header said counts
+    for nothing here: it is the peer that speaks.
     """
 
     def __init__(self, runtime: Runtime, proxied: ProxyInfo | None = None) -> None:
@@ -62,6 +68,8 @@ class ProtocolChoice(asyncio.Protocol):
             self._hand_over(Http2Connection(runtime, self._proxied) if is_http2 else self._http1())
         elif not Peer(runtime, transport, None).is_trusted:
             self._hand_over(self._http1())
+        elif runtime.settings.http2_cleartext == "upgrade":
+            self._hand_over(self._upgradable())
         else:
             runtime.connections.add(self)
             self._deadlines.set_read(runtime.settings.first_byte_timeout_s)
@@ -76,7 +84,7 @@ class ProtocolChoice(asyncio.Protocol):
             self._hand_over(connection)
             connection.data_received(data)
         elif not PREFACE.startswith(data):
-            self._refuse("a peer of forwarded_allow_ips must begin with the HTTP/2 preface (http2_cleartext)")
+            self._go_without("a peer of forwarded_allow_ips must begin with the HTTP/2 preface (http2_cleartext)")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._runtime.forget(self)
@@ -86,7 +94,7 @@ class ProtocolChoice(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         if self._deadlines.is_read_over(now):
             if self._data:
-                self._refuse("the HTTP/2 preface took longer than gasgi_header_timeout_s")
+                self._go_without("the HTTP/2 preface took longer than gasgi_header_timeout_s")
             else:
                 self._transport.close()
 
@@ -101,10 +109,34 @@ class ProtocolChoice(asyncio.Protocol):
     def _http1(self) -> HttpConnection:
         return HttpConnection(self._runtime, self._proxied)
 
-    def _refuse(self, text: str) -> None:
+    def _upgradable(self) -> HttpConnection:
+        connection = self._http1()
+        connection.switch = self._switch
+        return connection
+
+    def _switch(self, head: RequestHead, let_go: Callable[[], bytes]) -> bool:
+        """Begin HTTP/2 with a request that asks for it as it should; otherwise it is answered by HTTP/1.1."""
+        runtime = self._runtime
+        settings = read_offer(head, runtime.settings.body_buffer_bytes)
+        if settings is None or runtime.is_draining:
+            return False
+        Upgrading(runtime, self._transport, self._proxied, head, settings, self._refuse).begin(let_go())
+        return True
+
+    def _go_without(self, text: str) -> None:
+        """There is no preface: an error where nothing else is offered, and HTTP/1.1 where an upgrade may come."""
+        if self._runtime.settings.http2_cleartext == "prior-knowledge":
+            self._refuse(RequestError(400, text))
+        else:
+            data = self._data
+            connection = self._upgradable()
+            self._hand_over(connection)
+            connection.data_received(data)
+
+    def _refuse(self, exc: RequestError) -> None:
         connection = self._http1()
         self._hand_over(connection)
-        connection.refuse(RequestError(400, text))
+        connection.refuse(exc)
 
     def _hand_over(self, connection: HttpConnection | Http2Connection) -> None:
         self._data = b""
