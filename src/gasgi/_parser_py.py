@@ -159,7 +159,7 @@ class _FieldSink:
 class FieldReader:
     """Reads the fields of whole heads, which llhttp validates; nothing is left of one head when it is read.
 
-    So one serves all connections of a worker: llhttp's parser and what it calls are a fifth of an idle connection.
+    So one serves all connections of a worker: it would be a quarter of the memory of an idle one.
     """
 
     __slots__ = ("_is_stale", "_llhttp", "_sink")
