@@ -98,7 +98,8 @@ class CurrentRequest:
         if exchange is not None:
             exchange.complete()
         self._deadlines.grace_at = 0.0
-        self._body.end()
+        if self._body.exchange is not None:
+            self._body.end()
         response = self._response
         if response.record is not None or response.timing is not None:
             response.report(status)

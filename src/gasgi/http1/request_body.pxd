@@ -14,7 +14,7 @@ cdef class RequestBody:
     cdef Inbox _inbox
     cdef Deadlines _deadlines
 
-    cdef HttpExchange _exchange
+    cdef readonly HttpExchange exchange
     cdef public bint wants_continue
     cdef public long long unread_bytes
     cdef Py_ssize_t _drained_bytes
