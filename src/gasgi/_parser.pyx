@@ -12,7 +12,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
-from libc.string cimport memchr, memcmp
+from libc.string cimport memchr, memcmp, memset
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
@@ -141,6 +141,11 @@ cdef Py_ssize_t end_of_name(const uint8_t* source, Py_ssize_t start) noexcept no
     return position if position > start and source[position] == c":" else 0
 
 
+cdef bytes part(bytes data, Py_ssize_t start, Py_ssize_t end):
+    """Copy bytes; 0 <= start <= end <= len(data). A slice would make a slice object and two numbers first."""
+    return PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + start, end - start)
+
+
 cdef bint is_field_value(const uint8_t* value, Py_ssize_t size) noexcept nogil:
     """Whether no byte is a control other than HTAB (RFC 9110, 5.5); branchless, so that many are seen at a time."""
     cdef Py_ssize_t i
@@ -264,20 +269,10 @@ cdef class RequestHead:
 
 @cython.final
 cdef class FieldReader:
-    """Reads the fields of whole heads and has llhttp validate them; nothing is left of one head when it is read."""
+    """Reads the fields of whole heads and has llhttp validate them; nothing is left of one head when it is read.
 
-    # Fixed for the worker
-    cdef object llhttp
-    cdef bint is_stale
-    # What the fields of one head say; taken apart here, since a callback of llhttp for each costs more
-    cdef object error
-    cdef bytes upgrade
-    cdef uint64_t seen
-    cdef Py_ssize_t count
-    cdef bint has_close
-    cdef bint has_keep_alive
-    cdef bint has_upgrade
-    cdef bint is_unusual
+    Its attributes stand in the .pxd.
+    """
 
     def __init__(self):
         self.llhttp = HttpRequestParser(NO_CALLBACKS)
@@ -286,9 +281,17 @@ cdef class FieldReader:
     cdef int read(self, RequestHead head, bytes raw, Py_ssize_t start, Py_ssize_t field_count,
                   bint is_substituted) except -1:
         """Read the fields of the head ``raw``, which begin at ``start``, have llhttp validate it, then judge them."""
+        cdef bint has_body
         self.take_apart(head, <const uint8_t*>PyBytes_AS_STRING(raw) + start, PyBytes_GET_SIZE(raw) - start - 2)
+        has_body = head.is_chunked or head.content_length > 0
         if is_substituted:
             raw = SUBSTITUTE_LINE + raw[start:]
+        elif head.content_length > 0 and not head.is_chunked:
+            # llhttp would wait for the body, and starting it anew costs more than the rest of the head: it is told
+            # that there is none. The digits have been read here, from within the fields, so they lie within the copy.
+            raw = part(raw, 0, PyBytes_GET_SIZE(raw))
+            memset(PyBytes_AS_STRING(raw) + start + self.length_start, c"0", self.length_end - self.length_start)
+            has_body = False
         if self.is_stale:
             self.llhttp.__init__(NO_CALLBACKS)
         self.is_stale = True
@@ -304,7 +307,7 @@ cdef class FieldReader:
         if self.count != field_count:
             raise RequestError(400, "ambiguous field lines")
         self.judge(head)
-        self.is_stale = self.is_unusual or head.is_chunked or head.content_length > 0 or not head.keep_alive
+        self.is_stale = self.is_unusual or has_body or not head.keep_alive
         return 0
 
     cdef int take_apart(self, RequestHead head, const uint8_t* source, Py_ssize_t size) except -1:
@@ -321,6 +324,7 @@ cdef class FieldReader:
         self.upgrade = NOTHING
         self.seen = 0
         self.count = 0
+        self.length_start = self.length_end = 0
         self.has_close = self.has_keep_alive = self.has_upgrade = self.is_unusual = False
         head.headers = headers
         while start < size:
@@ -348,6 +352,9 @@ cdef class FieldReader:
             else:
                 headers.append((known.lower, value))
                 if known.kind != PLAIN:
+                    if known.kind == CONTENT_LENGTH:
+                        self.length_start = first
+                        self.length_end = last
                     try:
                         self.read_special(head, known.kind, known.lower, value)
                     except RequestError as exc:
@@ -438,30 +445,7 @@ cdef class FieldReader:
 
 @cython.final
 cdef class HeadParser:
-    """Turn the bytes of one connection into request heads, one after the other."""
-
-    # Fixed for the connection
-    cdef object limits
-    cdef Py_ssize_t line_max
-    cdef Py_ssize_t fields_max
-    cdef Py_ssize_t field_bytes_max
-    cdef Py_ssize_t head_bytes_max
-    cdef FieldReader fields
-    # Bytes behind the last head
-    cdef bytes held
-    cdef Py_ssize_t held_start
-    # The unfinished head
-    cdef bytearray buffer
-    cdef RequestHead head
-    cdef bytes authority
-    cdef bint is_substituted
-    cdef bint has_begun
-    cdef bint has_skipped_crlf
-    cdef Py_ssize_t head_start
-    cdef Py_ssize_t fields_start
-    cdef Py_ssize_t line_start
-    cdef Py_ssize_t position
-    cdef Py_ssize_t field_count
+    """Turn the bytes of one connection into request heads, one after the other. Its attributes stand in the .pxd."""
 
     def __init__(self, limits not None, FieldReader fields=None):
         self.limits = limits
@@ -484,12 +468,14 @@ cdef class HeadParser:
         """Say whether some bytes of an unfinished head are held."""
         return self.buffer is not None
 
-    def feed(self, bytes data not None):
+    cpdef RequestHead feed(self, bytes data):
         """Read on in what was not taken, then in ``data``; return the head when its end is here.
 
         Raise RequestError once, then never feed again. ``feed(b"")`` reads a pipelined head out of the bytes held.
         """
         cdef Py_ssize_t start = 0, end, size
+        if data is None:
+            raise TypeError("feed takes bytes, not None")
         if self.buffer is not None:
             return self.feed_buffer(data)
         if self.held is not NOTHING:
@@ -513,14 +499,14 @@ cdef class HeadParser:
             self.held_start = end
         if self.head_start == 0 and end == size:
             return self.finish(data)
-        return self.finish(data[self.head_start:end])
+        return self.finish(part(data, self.head_start, end))
 
-    def take_leftover(self):
+    cpdef bytes take_leftover(self):
         """Return the bytes behind the last head and forget them."""
         cdef bytes leftover
         if self.held is NOTHING:
             return NOTHING
-        leftover = self.held[self.held_start:]
+        leftover = part(self.held, self.held_start, PyBytes_GET_SIZE(self.held))
         self.held = NOTHING
         self.held_start = 0
         return leftover
@@ -702,6 +688,7 @@ cdef class HeadParser:
     cdef RequestHead finish(self, bytes raw):
         """Have the fields of the whole head ``raw`` read and judged."""
         cdef RequestHead head = self.head
+        cdef bint has_body
         cdef Py_ssize_t field_count = self.field_count, start = self.fields_start - self.head_start
         self.head = None
         self.has_begun = self.has_skipped_crlf = False

@@ -193,6 +193,9 @@ def test_reads_the_same_after_any_head_as_a_new_parser(twin: ModuleType) -> None
         GET[:-2] + b"Connection: close\r\n\r\n",
         GET[:-2] + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n",
         GET[:-2] + b"Content-Length: 5\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length:\t 0017 \t\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
+        b"QUERY http://b/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n",
+        GET[:-2] + b"Content-Length: 5\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
         GET[:-2] + b"Transfer-Encoding: chunked\r\n\r\n",
         b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
     ]

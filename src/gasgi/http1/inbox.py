@@ -69,6 +69,18 @@ class Inbox:
         else:
             self.body = LengthBody(head.content_length)
 
+    def take_whole_body(self, length: int) -> bytes | None:
+        """Return a counted body that is not begun when all ``length`` bytes of it are here, None when they are not."""
+        start = self._held_at
+        left = len(self._held) - start
+        if left < length:
+            return None
+        if start == 0 and left == length:
+            body, self._held = self._held, b""
+            return body
+        self._held_at = start + length
+        return self._held[start : start + length]
+
     def read_body(self, data: bytes) -> bytes:
         """Return the body's part of what has just come, with nothing held, and hold the rest; raise RequestError."""
         body: MessageBody = self.body  # type: ignore[assignment]  # called while there is one

@@ -19,6 +19,7 @@ cdef class RequestBody:
     cdef public long long unread_bytes
     cdef Py_ssize_t _drained_bytes
 
+    @cython.locals(inbox=Inbox, whole=bytes, piece=bytes)
     cpdef begin(self, ParsedHead head, HttpExchange exchange)
     cpdef read(self, bytes data)
     @cython.locals(exchange=HttpExchange, piece=bytes)

@@ -33,6 +33,12 @@ class RequestBody:
     def begin(self, head: RequestHead, exchange: HttpExchange) -> None:
         """Give ``exchange`` what has come of the body that ``head`` announces; raise RequestError."""
         inbox = self._inbox
+        if not head.is_chunked:
+            whole = inbox.take_whole_body(head.content_length)
+            if whole is not None:
+                exchange.feed_body(whole)
+                exchange.end_body()
+                return
         inbox.begin_body(head)
         self.exchange = exchange
         self.wants_continue = head.expects_continue
