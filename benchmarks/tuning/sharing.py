@@ -31,8 +31,7 @@ NAME = "sharing"
 WORKERS = 4
 APP = "tuning.pid_app:app"
 CROWDS = (16, 64, 256, 1000)
-# Without a scoreboard every worker takes what comes, as where a platform has no shared memory.
-ALONE = "import gasgi.worker.shared as shared\nshared.make_scoreboard = lambda: None\n"
+ALONE = Path(__file__).with_name("alone.py").read_text()
 BLOCKED_S = 1.0
 PATIENCE_S = 3.0  # for an answer of a worker that cannot give it
 SHORT_S = 2

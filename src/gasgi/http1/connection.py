@@ -55,7 +55,8 @@ class HttpConnection(ResponseOwner):
         self._deadlines = Deadlines(runtime)
         self._body = RequestBody(runtime, self._inbox, self._deadlines)
         self._response = Response(runtime, self, self._body, self._outbox, self._gate)
-        self._gate.timing = self._response.timing
+        if runtime.slow is not None:
+            self._gate.timing = self._response.timing
 
         # What it does
         self._phase = IDLE
@@ -262,7 +263,8 @@ class HttpConnection(ResponseOwner):
             exchange = HttpExchange()
             exchange.prepare(runtime, response, scope, head)
             self._exchange = exchange
-            exchange.timing = response.timing
+            if runtime.slow is not None:  # the metrics need no more than the begin and the end
+                exchange.timing = response.timing
             if head.is_chunked or head.content_length > 0:
                 self._body.begin(head, exchange)
                 if self._inbox.is_behind:
