@@ -121,7 +121,9 @@ def main() -> None:
         end = time.time()
         panels = [make_panel(panel, prometheus, end) for panel in dashboard["panels"]]
         server.stop()
-    PICTURE.write_text(draw_panels("The dashboard's panels, three minutes of four workers", panels, SECONDS))
+    PICTURE.write_text(
+        draw_panels("The dashboard's panels, three minutes of four workers", panels, SECONDS, 2 * STEP_S)
+    )
 
 
 if __name__ == "__main__":

@@ -43,9 +43,9 @@ def count(workload: str, switches: list[str], requests: int) -> int:
 
 
 def main() -> None:
-    """Print a row for each workload: what a request takes, and how many instructions more with each part."""
+    """Print a row for each workload, or those named: what a request takes, and what each part adds to it."""
     print(f"{'instructions per request':<26}" + "".join(f"{name:>15}" for name in VARIANTS))
-    for workload in WORKLOADS:
+    for workload in sys.argv[1:] or WORKLOADS:
         cells = []
         for switches in VARIANTS.values():
             few, many = (count(workload, switches, WARM_UP_REQUESTS + more) for more in (0, COUNTED_REQUESTS))

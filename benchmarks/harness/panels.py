@@ -28,14 +28,19 @@ class Panel:
     lines: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
 
-def draw_panels(title: str, panels: list[Panel], seconds: float) -> str:
-    """Two panels a row; all have the same time axis, from 0 to ``seconds``, and each a scale of its own."""
+def draw_panels(title: str, panels: list[Panel], seconds: float, gap_s: float) -> str:
+    """Two panels a row; all have the same time axis, from 0 to ``seconds``, and each a scale of its own.
+
+    A line ends where the next of its points comes more than ``gap_s`` later.
+    """
     rows = math.ceil(len(panels) / COLUMNS)
     width, height = COLUMNS * WIDTH, 36 + rows * HEIGHT
     parts = []
     for number, panel in enumerate(panels):
         row, column = divmod(number, COLUMNS)
-        parts.append(f'<g transform="translate({column * WIDTH},{36 + row * HEIGHT})">{_draw(panel, seconds)}</g>')
+        parts.append(
+            f'<g transform="translate({column * WIDTH},{36 + row * HEIGHT})">{_draw(panel, seconds, gap_s)}</g>'
+        )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'role="img" aria-label="{escape(title)}">{STYLE}<rect class="sheet" width="{width}" height="{height}"/>'
@@ -43,7 +48,7 @@ def draw_panels(title: str, panels: list[Panel], seconds: float) -> str:
     )
 
 
-def _draw(panel: Panel, seconds: float) -> str:
+def _draw(panel: Panel, seconds: float, gap_s: float) -> str:
     most = max((value for line in panel.lines.values() for _, value in line), default=0.0)
     top = _round_up(most)
     parts = [f'<text class="title" x="12" y="20">{escape(panel.title)}</text>']
@@ -58,18 +63,28 @@ def _draw(panel: Panel, seconds: float) -> str:
         parts.append(f'<text class="soft" x="{x:.1f}" y="{PLOT_BOTTOM + 16}" text-anchor="middle">{minute}:00</text>')
     for number, (name, line) in enumerate(panel.lines.items()):
         colour = COLOURS[(number * 3) % len(COLOURS)]
-        points = " ".join(
-            f"{PLOT_LEFT + (PLOT_RIGHT - PLOT_LEFT) * at / seconds:.1f},"
-            f"{PLOT_BOTTOM - (PLOT_BOTTOM - PLOT_TOP) * value / top:.1f}"
-            for at, value in line
-        )
-        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.6" points="{points}"/>')
+        for piece in _without_gaps(line, gap_s):
+            points = " ".join(
+                f"{PLOT_LEFT + (PLOT_RIGHT - PLOT_LEFT) * at / seconds:.1f},"
+                f"{PLOT_BOTTOM - (PLOT_BOTTOM - PLOT_TOP) * value / top:.1f}"
+                for at, value in piece
+            )
+            parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.6" points="{points}"/>')
         if number < MOST_LEGENDS:
             row, column = divmod(number, 3)
             x, y = PLOT_LEFT + column * LEGEND_COLUMN, LEGEND_TOP + row * 16
             parts.append(f'<rect x="{x}" y="{y}" width="10" height="3" fill="{colour}"/>')
             parts.append(f'<text class="soft" x="{x + 16}" y="{y + 6}">{escape(name)}</text>')
     return "".join(parts)
+
+
+def _without_gaps(line: list[tuple[float, float]], gap_s: float) -> list[list[tuple[float, float]]]:
+    pieces: list[list[tuple[float, float]]] = []
+    for point in line:
+        if not pieces or point[0] - pieces[-1][-1][0] > gap_s:
+            pieces.append([])
+        pieces[-1].append(point)
+    return pieces
 
 
 def _round_up(value: float) -> float:

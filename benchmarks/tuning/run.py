@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -23,7 +24,7 @@ sys.path[:0] = [str(HERE.parent)]
 from harness import machine  # noqa: E402
 from harness.front import nginx  # noqa: E402
 from harness.load import LoadError, prepare, wait_for_port  # noqa: E402
-from harness.processes import ProcessTree, free_port  # noqa: E402
+from harness.processes import ProcessTree, free_port, prefer  # noqa: E402
 from harness.svg import COLOURS, draw_bars  # noqa: E402
 
 from tuning import sharing, sharing_page  # noqa: E402
@@ -54,6 +55,7 @@ def main() -> int:
     chosen = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if not chosen.draw:
+        prefer(os.getpid())
         certificate, key = prepare(False)
         for experiment in EXPERIMENTS:
             if chosen.only is None or experiment.name in chosen.only:
@@ -125,6 +127,7 @@ class Bench:
             with (directory / "gunicorn.log").open("wb") as output:
                 tree = ProcessTree(command, 0 if is_pinned else None, variant.env, directory, output)
                 stack.callback(tree.stop)
+                prefer(tree.pids()[0])
                 try:
                     wait_for_port(port, tree.is_alive)
                 except LoadError as exc:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.load import HERE, LoadError, run_load, wait_for_port, wrk
-from harness.processes import ProcessTree, free_port
+from harness.processes import ProcessTree, free_port, prefer
 
 from tuning.crowd import Crowd, ask, gather
 
@@ -31,8 +31,7 @@ NAME = "sharing"
 WORKERS = 4
 APP = "tuning.pid_app:app"
 CROWDS = (16, 64, 256, 1000)
-# Without a scoreboard every worker takes what comes, as where a platform has no shared memory.
-ALONE = "import gasgi.worker.shared as shared\nshared.make_scoreboard = lambda: None\n"
+ALONE = Path(__file__).with_name("alone.py").read_text()
 BLOCKED_S = 1.0
 PATIENCE_S = 3.0  # for an answer of a worker that cannot give it
 SHORT_S = 2
@@ -159,7 +158,7 @@ def _nginx(back: int) -> Iterator[int]:
         command = ["nginx", "-p", name, "-c", str(directory / "nginx.conf")]
         proxy = ProcessTree(command, None, {}, directory, output)
         stack.callback(proxy.stop)
-        _prefer(proxy.pids()[0])
+        prefer(proxy.pids()[0])
         wait_for_port(front, proxy.is_alive)
         yield front
 
@@ -251,16 +250,6 @@ def _is_for(name: str, server: Server) -> bool:
     return True
 
 
-def _prefer(pid: int) -> None:
-    """Have the kernel prefer the session of ``pid``, if it divides by sessions and we may (Linux, as root).
-
-    Where others compute on the same cores, a worker waits for its turn for longer than for anything measured here.
-    """
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{pid}/autogroup").write_text("-20")
-        time.sleep(0.2)  # the kernel takes one at a time
-
-
 @contextlib.contextmanager
 def _start(server: Server) -> Iterator[Running]:
     with tempfile.TemporaryDirectory(prefix="sharing") as name, contextlib.ExitStack() as stack:
@@ -270,7 +259,7 @@ def _start(server: Server) -> Iterator[Running]:
         output = stack.enter_context((directory / "output").open("wb"))
         tree = ProcessTree(server.command(port, directory), None, {"PYTHONPATH": str(HERE)}, HERE, output)
         stack.callback(tree.stop)
-        _prefer(tree.pids()[0])
+        prefer(tree.pids()[0])
         try:
             wait_for_port(port, tree.is_alive)
             seen: set[int] = set()
@@ -287,7 +276,7 @@ def measure(rounds: int) -> dict[str, dict[str, list[Figures]]]:
     """Return the figures of every round, by scenario and server. Servers take turns, the order reversed each round."""
     found: dict[str, dict[str, list[Figures]]] = {name: {} for name in SCENARIOS}
     with contextlib.ExitStack() as stack:
-        _prefer(os.getpid())
+        prefer(os.getpid())
         running = [stack.enter_context(_start(server)) for server in SERVERS]
         for number in range(rounds):
             for name, scenario in SCENARIOS.items():
