@@ -164,15 +164,19 @@ def put_load(
     *,
     connections: int | None = None,
     pause_ms: int = 0,
+    requests: int | None = None,
 ) -> Load:
-    """Load ``port`` for ``duration_s`` from ``core``; raise LoadError when any answer was an error or too short."""
+    """Load ``port`` for ``duration_s`` from ``core``; raise LoadError when any answer was an error or too short.
+
+    ``requests``: how many a load makes that goes by their number, if it is known how many fill the time.
+    """
     count = connections or workload.connections
     if workload.is_websocket:
         program, each = ("ws_h2_load", [str(workload.streams)]) if workload.is_http2 else ("ws_load", [])
         command = [str(BUILD / program), str(port), str(count), *each, str(workload.message_bytes), str(duration_s)]
         found = run_load(command, core, duration_s)
     elif workload.is_http2:
-        found = _run_h2load(workload, port, count, duration_s, core)
+        found = _run_h2load(workload, port, count, duration_s, core, requests)
     else:
         found = _run_wrk(workload, port, count, duration_s, core, pause_ms)
     if any(found["errors"].values()):
@@ -199,13 +203,23 @@ def _run_wrk(
     return run_load([*command, "--", *arguments] if arguments else command, core, duration_s)
 
 
-def _run_h2load(workload: Workload, port: int, connections: int, duration_s: float, core: int | None) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "answers"
-        command = h2load.load_command(workload, port, connections, duration_s, log, _write_payload(workload))
-        done = _run_pinned(command, core, duration_s)
-        found = h2load.read_report(done.stdout, log.read_text() if log.exists() else "", workload.is_tls)
-    return found or _complain(command, done)
+def _run_h2load(
+    workload: Workload, port: int, connections: int, duration_s: float, core: int | None, requests: int | None
+) -> dict[str, Any]:
+    """Make ``requests``, or ever more, up to ten times as many at a time, until they fill half of ``duration_s``."""
+    count = requests or 4 * connections * workload.streams
+    while True:
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "answers"
+            command = h2load.load_command(workload, port, connections, count, log, _write_payload(workload))
+            done = run_pinned(command, core, duration_s)
+            found = h2load.read_report(done.stdout, log.read_text() if log.exists() else "", workload.is_tls)
+        if found is None:
+            return _complain(command, done)
+        took_s = found["duration_us"] / 1e6
+        if requests or any(found["errors"].values()) or not found["answers"] or took_s >= duration_s / 2:
+            return found
+        count = round(count * min(10.0, duration_s / took_s))
 
 
 def wrk(connections: int, duration_s: float, *, timeout_s: int) -> list[str]:
@@ -216,7 +230,7 @@ def wrk(connections: int, duration_s: float, *, timeout_s: int) -> list[str]:
 
 def run_load(command: list[str], core: int | None, duration_s: float) -> dict[str, Any]:
     """Run a load pinned to ``core`` and return what its RESULT line says; raise LoadError without one."""
-    done = _run_pinned(command, core, duration_s)
+    done = run_pinned(command, core, duration_s)
     for line in done.stdout.splitlines():
         if line.startswith("RESULT "):
             found: dict[str, Any] = json.loads(line[7:])
@@ -224,16 +238,19 @@ def run_load(command: list[str], core: int | None, duration_s: float) -> dict[st
     return _complain(command, done)
 
 
-def _run_pinned(command: list[str], core: int | None, duration_s: float) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        timeout=duration_s * 3 + 60,
-        preexec_fn=lambda: pin(core),
-        check=False,
-    )
+def run_pinned(command: list[str], core: int | None, duration_s: float) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command,
+            cwd=HERE,
+            capture_output=True,
+            text=True,
+            timeout=duration_s * 3 + 60,
+            preexec_fn=lambda: pin(core),
+            check=False,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise LoadError(f"{command[0]} did not end within {exc.timeout:.0f} s") from exc
 
 
 def _complain(command: list[str], done: subprocess.CompletedProcess[str]) -> NoReturn:
