@@ -59,7 +59,7 @@ class Load:
 
 
 def prepare(needs_websocket: bool, programs: Iterable[str] = ()) -> tuple[Path, Path]:
-    """Build the WebSocket load and a certificate; say what is missing on this machine. Return certificate and key."""
+    """Build the WebSocket loads and a certificate; say what is missing on this machine. Return certificate and key."""
     for program in ("wrk", "openssl", *programs):
         if not shutil.which(program):
             package = PACKAGES.get(program, program)
@@ -67,6 +67,7 @@ def prepare(needs_websocket: bool, programs: Iterable[str] = ()) -> tuple[Path, 
     BUILD.mkdir(exist_ok=True)
     if needs_websocket:
         compile_c("ws_load")
+        compile_c("ws_h2_load")
     certificate, key = BUILD / "certificate.pem", BUILD / "key.pem"
     if not key.exists():
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
@@ -75,12 +76,14 @@ def prepare(needs_websocket: bool, programs: Iterable[str] = ()) -> tuple[Path, 
     return certificate, key
 
 
-def compile_c(name: str, *options: str) -> None:
-    """Compile ``name``.c into ``BUILD`` unless that was done since it changed."""
-    BUILD.mkdir(exist_ok=True)
-    program, source = BUILD / name, HERE / f"{name}.c"
-    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+def compile_c(name: str, *options: str, folder: Path = BUILD) -> Path:
+    """Compile ``name``.c into ``folder`` unless that was done since it changed; return the program."""
+    folder.mkdir(exist_ok=True)
+    program, source = folder / name, HERE / f"{name}.c"
+    changed = max(path.stat().st_mtime for path in [source, *HERE.glob("*.h")])
+    if not program.exists() or program.stat().st_mtime < changed:
         subprocess.run(["cc", "-O2", *options, "-o", program, source], check=True)
+    return program
 
 
 def wait_for_port(port: int, is_alive: Any, deadline_s: float = 20.0) -> None:
@@ -101,7 +104,8 @@ def needed_programs(workloads: Iterable[Workload]) -> list[str]:
     """What ``workloads`` need beside the programs that every run needs."""
     needed: dict[str, None] = {}
     for workload in workloads:
-        needed |= dict.fromkeys(["h2load", "nghttp"] * workload.is_http2 + ["nginx"] * workload.is_proxied)
+        is_h2load = workload.is_http2 and not workload.is_websocket
+        needed |= dict.fromkeys(["h2load", "nghttp"] * is_h2load + ["nginx"] * workload.is_proxied)
     return list(needed)
 
 
@@ -164,7 +168,8 @@ def put_load(
     """Load ``port`` for ``duration_s`` from ``core``; raise LoadError when any answer was an error or too short."""
     count = connections or workload.connections
     if workload.is_websocket:
-        command = [str(BUILD / "ws_load"), str(port), str(count), str(workload.message_bytes), str(duration_s)]
+        program, each = ("ws_h2_load", [str(workload.streams)]) if workload.is_http2 else ("ws_load", [])
+        command = [str(BUILD / program), str(port), str(count), *each, str(workload.message_bytes), str(duration_s)]
         found = run_load(command, core, duration_s)
     elif workload.is_http2:
         found = _run_h2load(workload, port, count, duration_s, core)

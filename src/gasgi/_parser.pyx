@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Read HTTP/1.x request heads: find the end, hold the limits, validate, extract. Twin of _parser_py.py, same errors.
 
-The contract and the reasons stand in the twin; what is rare is left to request_rules, which both call.
+The contract and the reasons stand in the twin; what is rare is left to head_rules, which both call.
 """
 
 cimport cython
@@ -31,7 +31,7 @@ from gasgi.head_rules import (
 )
 from gasgi.tables import METHODS, TOKEN_BYTES
 
-__all__ = ["HeadLimits", "HeadParser", "RequestHead"]
+__all__ = ["FieldReader", "HeadLimits", "HeadParser", "RequestHead"]
 
 cdef enum:
     CR = 13
@@ -263,9 +263,13 @@ cdef class RequestHead:
 
 
 @cython.final
-@cython.internal
-cdef class _Fields:
-    """What the fields of one head say; taken apart here, since a callback of llhttp for each costs more."""
+cdef class FieldReader:
+    """Reads the fields of whole heads and has llhttp validate them; nothing is left of one head when it is read."""
+
+    # Fixed for the worker
+    cdef object llhttp
+    cdef bint is_stale
+    # What the fields of one head say; taken apart here, since a callback of llhttp for each costs more
     cdef object error
     cdef bytes upgrade
     cdef uint64_t seen
@@ -275,7 +279,35 @@ cdef class _Fields:
     cdef bint has_upgrade
     cdef bint is_unusual
 
-    cdef int read(self, RequestHead head, const uint8_t* source, Py_ssize_t size) except -1:
+    def __init__(self):
+        self.llhttp = HttpRequestParser(NO_CALLBACKS)
+        self.is_stale = False
+
+    cdef int read(self, RequestHead head, bytes raw, Py_ssize_t start, Py_ssize_t field_count,
+                  bint is_substituted) except -1:
+        """Read the fields of the head ``raw``, which begin at ``start``, have llhttp validate it, then judge them."""
+        self.take_apart(head, <const uint8_t*>PyBytes_AS_STRING(raw) + start, PyBytes_GET_SIZE(raw) - start - 2)
+        if is_substituted:
+            raw = SUBSTITUTE_LINE + raw[start:]
+        if self.is_stale:
+            self.llhttp.__init__(NO_CALLBACKS)
+        self.is_stale = True
+        try:
+            self.llhttp.feed_data(raw)
+        except HttpParserUpgrade:
+            pass
+        except HttpParserError as exc:
+            error = self.take_error()
+            raise RequestError(400, str(exc)) if error is None or error.status == 400 else error from None
+        if self.error is not None:
+            raise self.take_error()
+        if self.count != field_count:
+            raise RequestError(400, "ambiguous field lines")
+        self.judge(head)
+        self.is_stale = self.is_unusual or head.is_chunked or head.content_length > 0 or not head.keep_alive
+        return 0
+
+    cdef int take_apart(self, RequestHead head, const uint8_t* source, Py_ssize_t size) except -1:
         """Take the lines apart, each of which ends with CRLF, as does the empty one behind ``size``.
 
         Stops where llhttp will refuse the head, which is then the answer, and at the first RequestError, which is kept
@@ -386,6 +418,23 @@ cdef class _Fields:
                     head.accepts_trailers = True
         return 0
 
+    cdef int judge(self, RequestHead head) except -1:
+        """Apply the rules that need more than one field."""
+        if head.is_chunked and head.content_length >= 0:
+            raise RequestError(400, "both content-length and transfer-encoding")
+        if head.http_version is HTTP_10:
+            if head.is_chunked:
+                raise RequestError(400, "transfer-encoding in HTTP/1.0")
+            head.keep_alive = self.has_keep_alive and not self.has_close
+            head.expects_continue = False
+        else:
+            if head.host is NOTHING:
+                raise RequestError(400, "host is missing")
+            head.keep_alive = not self.has_close
+            if self.has_upgrade:
+                head.upgrade = self.upgrade
+        return 0
+
 
 @cython.final
 cdef class HeadParser:
@@ -397,9 +446,7 @@ cdef class HeadParser:
     cdef Py_ssize_t fields_max
     cdef Py_ssize_t field_bytes_max
     cdef Py_ssize_t head_bytes_max
-    cdef object llhttp
-    cdef _Fields fields
-    cdef bint is_stale
+    cdef FieldReader fields
     # Bytes behind the last head
     cdef bytes held
     cdef Py_ssize_t held_start
@@ -416,15 +463,13 @@ cdef class HeadParser:
     cdef Py_ssize_t position
     cdef Py_ssize_t field_count
 
-    def __init__(self, limits not None):
+    def __init__(self, limits not None, FieldReader fields=None):
         self.limits = limits
         self.line_max = limits.line
         self.fields_max = limits.fields
         self.field_bytes_max = limits.field_bytes
         self.head_bytes_max = limits.head_bytes
-        self.fields = _Fields()
-        self.llhttp = HttpRequestParser(NO_CALLBACKS)
-        self.is_stale = False
+        self.fields = FieldReader() if fields is None else fields
         self.held = NOTHING
         self.held_start = 0
         self.buffer = None
@@ -655,49 +700,14 @@ cdef class HeadParser:
         return 0
 
     cdef RequestHead finish(self, bytes raw):
-        """Read the fields of the whole head ``raw``, have llhttp validate it, then judge the fields together."""
+        """Have the fields of the whole head ``raw`` read and judged."""
         cdef RequestHead head = self.head
         cdef Py_ssize_t field_count = self.field_count, start = self.fields_start - self.head_start
-        cdef _Fields fields = self.fields
-        fields.read(head, <const uint8_t*>PyBytes_AS_STRING(raw) + start, PyBytes_GET_SIZE(raw) - start - 2)
-        if self.is_substituted:
-            raw = SUBSTITUTE_LINE + raw[start:]
         self.head = None
         self.has_begun = self.has_skipped_crlf = False
         self.field_count = -1
-        if self.is_stale:
-            self.llhttp.__init__(NO_CALLBACKS)
-        try:
-            self.llhttp.feed_data(raw)
-        except HttpParserUpgrade:
-            pass
-        except HttpParserError as exc:
-            error = fields.take_error()
-            raise RequestError(400, str(exc)) if error is None or error.status == 400 else error from None
-        if fields.error is not None:
-            raise fields.take_error()
-        if fields.count != field_count:
-            raise RequestError(400, "ambiguous field lines")
-        self.judge(head, fields)
-        self.is_stale = fields.is_unusual or head.is_chunked or head.content_length > 0 or not head.keep_alive
-        return head
-
-    cdef int judge(self, RequestHead head, _Fields fields) except -1:
-        """Apply the rules that need more than one field."""
-        if head.is_chunked and head.content_length >= 0:
-            raise RequestError(400, "both content-length and transfer-encoding")
-        if head.http_version is HTTP_10:
-            if head.is_chunked:
-                raise RequestError(400, "transfer-encoding in HTTP/1.0")
-            head.keep_alive = fields.has_keep_alive and not fields.has_close
-            head.expects_continue = False
-        else:
-            if head.host is NOTHING:
-                raise RequestError(400, "host is missing")
-            head.keep_alive = not fields.has_close
-            if fields.has_upgrade:
-                head.upgrade = fields.upgrade
+        self.fields.read(head, raw, start, field_count, self.is_substituted)
         if self.authority is not None:
             head.host = self.authority
             head.headers = replace_host(head.headers, self.authority)
-        return 0
+        return head

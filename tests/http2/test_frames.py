@@ -95,8 +95,8 @@ def test_ignores_flags_that_mean_nothing():
 
 def test_skips_frames_of_unknown_types():
     check(
-        frame(0x10, 0xFF, 0, b"abc") + frame(0xFF, 0, 7) + HEAD,
-        ("unknown", 16),
+        frame(0x11, 0xFF, 0, b"abc") + frame(0xFF, 0, 7) + HEAD,
+        ("unknown", 17),
         ("unknown", 255),
         ("headers", 1, BLOCK, False, False),
     )
@@ -367,6 +367,20 @@ def test_reads_goaway():
     check(frame(GOAWAY, 0, 0, number(7) + number(2) + b"debug"), ("goaway", 7, 2))
 
 
+def test_reads_priority_update():
+    # RFC 9218, 7.1: the bit in front of the number is reserved.
+    check(
+        frame(16, 0xFF, 0, number(2**31 + 7) + b"u=1, i") + frame(16, 0, 0, number(3)),
+        ("priority update", 7, b"u=1, i"),
+        ("priority update", 3, b""),
+    )
+
+
+def test_refuses_priority_update_on_a_stream_and_without_one():
+    breaks(frame(16, 0, 3, number(3)), PROTOCOL_ERROR, "stream identifier other than 0")
+    breaks(frame(16, 0, 0, b"abc"), FRAME_SIZE_ERROR, "PRIORITY_UPDATE")
+
+
 def test_refuses_goaway_of_a_wrong_size():
     breaks(frame(GOAWAY, 0, 0, bytes(7)), FRAME_SIZE_ERROR, "GOAWAY")
 
@@ -403,14 +417,14 @@ def test_a_pause_holds_the_frames_behind():
     reader.feed(BEGIN + frame(PING, 0, 0, b"1" * 8) + frame(PING, 0, 0, b"2" * 8) + HEAD[:5])
     reader.feed(HEAD[5:])
     assert sink.calls[1:] == [("ping", b"1" * 8)]
-    assert reader.holds_bytes()
+    assert reader.is_held()
     reader.resume()
     reader.feed(b"")
     assert sink.calls[2:] == [("ping", b"2" * 8)]
     reader.resume()
     reader.feed(b"")
     assert sink.calls[3:] == [("headers", 1, BLOCK, False, False)]
-    assert not reader.holds_bytes()
+    assert not reader.is_held()
 
 
 def test_stops_in_the_middle_of_what_came():
@@ -424,4 +438,4 @@ def test_stops_in_the_middle_of_what_came():
     reader.feed(BEGIN + frame(PING, 0, 0, b"1" * 8) * 2)
     reader.feed(HEAD)
     assert sink.calls[1:] == [("ping", b"1" * 8)]
-    assert not reader.holds_bytes()
+    assert not reader.is_held()

@@ -7,9 +7,9 @@ from typing import Any
 import h2.settings
 import pytest
 
-from gasgi.http2_codes import REFUSED_STREAM
+from gasgi.http2_codes import REFUSED_STREAM, SETTINGS_TIMEOUT
 from gasgi.settings import Settings
-from tests.support.http2 import frame, frames_of
+from tests.support.http2 import BEGIN, frame, frames_of
 from tests.support.http2_rig import Http2Rig, request
 
 SettingCodes = h2.settings.SettingCodes
@@ -86,3 +86,31 @@ def test_a_header_list_beyond_the_setting_is_answered_431(size, status):
         answer = rig.answer(rig.ask(fields))
         assert answer.status == status
         assert len(rig.calls) == (not status)
+
+
+def test_a_client_that_does_not_acknowledge_settings_is_closed():
+    with Http2Rig(settings=Settings(keep_alive_s=1000.0)) as rig:
+        rig.lose()
+        rig.connect()
+        rig.feed(BEGIN)
+        rig.transport.take()
+        rig.pass_time(29)
+        assert not rig.transport.is_closing()
+        rig.pass_time(2)
+        kind, _, _, payload = frames_of(rig.transport.take())[-1]
+        assert (kind, payload[4:8]) == (7, SETTINGS_TIMEOUT.to_bytes(4, "big"))
+        assert rig.transport.is_closing()
+
+
+def test_one_that_does_is_not():
+    with Http2Rig(settings=Settings(keep_alive_s=1000.0)) as rig:
+        rig.pass_time(60)
+        assert not rig.transport.is_closing()
+
+
+def test_one_that_says_nothing_has_the_time_of_a_first_byte():
+    with Http2Rig(settings=Settings(first_byte_timeout_s=100.0)) as rig:
+        rig.lose()
+        rig.connect()
+        rig.pass_time(60)
+        assert not rig.transport.is_closing()

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes real workers with the example's configuration, and draws what the dashboard asks for."""
+"""A real Prometheus scrapes real workers with the examples' configuration, and answers what the dashboard asks for."""
 
 from __future__ import annotations
 

@@ -62,6 +62,9 @@ class Recorder(FrameSink):
     def on_priority(self, stream_id: int) -> None:
         self.calls.append(("priority", stream_id))
 
+    def on_priority_update(self, stream_id: int, value: bytes) -> None:
+        self.calls.append(("priority update", stream_id, value))
+
     def on_reset(self, stream_id: int, code: int) -> None:
         self.calls.append(("reset", stream_id, code))
 

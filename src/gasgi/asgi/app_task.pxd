@@ -1,3 +1,5 @@
+cimport cython
+
 from gasgi._parser cimport RequestHead as ParsedHead
 from gasgi.reporting.timing cimport Timing
 from gasgi.serving.runtime cimport Runtime
@@ -23,6 +25,8 @@ cdef class AppTask:
     cpdef app_ended(self)
     cpdef start(self)
     cpdef cancel(self)
+    @cython.locals(seconds=double)
+    cpdef double give_grace(self) except -1.0
     cpdef sweep(self)
     cpdef bint is_running(self) except -1
     cpdef running_task(self)

@@ -101,6 +101,15 @@ class AppTask:
             self._app_state = CANCELLED
             self._task.cancel()
 
+    def give_grace(self) -> float:
+        """Tell the app that its client has left; return when to cancel it, in loop time, 0 when that has been done."""
+        self.disconnect()
+        seconds = self._runtime.settings.disconnect_grace_s
+        if seconds > 0:
+            return self._runtime.now + seconds
+        self.cancel()
+        return 0.0
+
     def sweep(self) -> None:
         """End what others cancelled before the first step: ``run``, which would tell the end of it, was never entered.
 

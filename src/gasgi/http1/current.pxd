@@ -4,7 +4,7 @@ from gasgi._parser cimport RequestHead as ParsedHead
 from gasgi.asgi.admission cimport admit
 from gasgi.asgi.app_task cimport AppTask
 from gasgi.asgi.http cimport HttpExchange
-from gasgi.http1.departure cimport Departure, give_grace
+from gasgi.http1.departure cimport Departure
 from gasgi.http1.inbox cimport Inbox
 from gasgi.http1.request_body cimport RequestBody
 from gasgi.http1.response cimport Response

@@ -13,7 +13,7 @@ from gasgi.asgi.admission import admit
 from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.http import HttpExchange
 from gasgi.asgi.websocket import WebSocketSession
-from gasgi.http1.departure import Departure, give_grace
+from gasgi.http1.departure import Departure
 from gasgi.http1.inbox import Inbox
 from gasgi.http1.request_body import RequestBody
 from gasgi.http1.response import Response
@@ -123,7 +123,7 @@ class CurrentRequest:
         if exchange.is_websocket:
             exchange.disconnect()
             return False
-        give_grace(self._runtime, self._deadlines, exchange)
+        self._deadlines.grace_at = exchange.give_grace()
         return True
 
     def has_ended(self) -> bool:

@@ -29,4 +29,3 @@ cdef class Departure:
     cpdef begin_grace(self, AppTask exchange, bint is_body_whole)
     cpdef end_grace(self, AppTask exchange)
 
-cpdef give_grace(Runtime runtime, Deadlines deadlines, AppTask exchange)

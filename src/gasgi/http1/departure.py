@@ -16,7 +16,7 @@ from gasgi.serving.half_close import GONE, SHUT, look_at_peer, may_still_read, s
 from gasgi.serving.peer import Peer
 from gasgi.serving.runtime import Runtime
 
-__all__ = ["Departure", "give_grace"]
+__all__ = ["Departure"]
 
 
 class Departure:
@@ -67,7 +67,7 @@ class Departure:
         """The worker stops: tell the app of an answer without a known end, once, as if its client had left."""
         if exchange is not self._ended and not exchange.is_websocket and self._response.is_open_ended():
             self._ended = exchange
-            give_grace(self._runtime, self._deadlines, exchange)
+            self._deadlines.grace_at = exchange.give_grace()
 
     def begin_grace(self, exchange: AppTask, is_body_whole: bool) -> None:
         """Nothing more comes: tell the app that its client left, unless the client waits for the answer.
@@ -95,12 +95,3 @@ class Departure:
             return
         # A client that has closed would have answered new bytes with a reset.
         self.begin_grace(exchange, True)
-
-
-def give_grace(runtime: Runtime, deadlines: Deadlines, exchange: AppTask) -> None:
-    """Tell the app that its client has left, and cancel it when the grace period is over."""
-    exchange.disconnect()
-    if runtime.settings.disconnect_grace_s > 0:
-        deadlines.set_grace()
-    else:
-        exchange.cancel()

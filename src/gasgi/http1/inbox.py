@@ -23,7 +23,7 @@ class Inbox:
     def __init__(self, runtime: Runtime) -> None:
         # Fixed for the connection
         self._runtime = runtime
-        self._parser = HeadParser(runtime.head_limits)
+        self._parser = HeadParser(runtime.head_limits, runtime.field_reader)
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # from connection_made on
 
         self.body: MessageBody | None = None  # the rest of the request's; None when it is whole

@@ -12,15 +12,12 @@ cdef Py_ssize_t FLUSH_BYTES
 @cython.final
 cdef class StreamChannel(Queued):
     cdef Sender _sender
-    cdef Stream _state
     cdef public object protocol
     cdef Py_ssize_t _high
     cdef Py_ssize_t _low
 
     cdef int _phase
 
-    cdef Pieces _waiting
-    cdef bint _is_in_row
     cdef bint _is_blocked
 
     cdef bint _is_paused

@@ -32,7 +32,9 @@ class StreamChannel(Queued):
     def __init__(self, sender: Sender, state: Stream, exchange: AppTask) -> None:
         # Fixed for the stream
         self._sender = sender
-        self._state = state
+        self.state = state
+        self.number = state.number
+        self.rank = 0
         self.exchange = exchange
         self.looks = 0
         self.protocol: Any = None
@@ -42,8 +44,8 @@ class StreamChannel(Queued):
         self._phase = OPEN
 
         # Writing
-        self._waiting = Pieces()  # for the window of the client
-        self._is_in_row = False
+        self.waiting: Pieces = Pieces()  # for the window of the client
+        self.is_in_row = False
         self._is_blocked = False  # the protocol was told to pause
 
         # Reading
@@ -61,15 +63,15 @@ class StreamChannel(Queued):
         if self._phase != OPEN:
             return
         sender = self._sender
-        waiting = self._waiting
+        waiting = self.waiting
         size = len(data)
-        if not waiting.size and sender.has_room(self._state, size):
-            sender.put_data(self._state, data, size, False)
+        if not waiting.size and size <= sender.room(self.state):
+            sender.put_data(self.state, data, size, False)
             if sender.outbox.size >= FLUSH_BYTES:
                 sender.outbox.flush()
             return
         waiting.put(data)
-        self.window_opened()
+        self._sender.queue(self)
         if waiting.size > self._high and not self._is_blocked:
             self._is_blocked = True
             self.protocol.pause_writing()
@@ -85,16 +87,16 @@ class StreamChannel(Queued):
             return
         self._phase = CLOSING
         self._drop_held()
-        if not self._waiting.size:
-            self._sender.put_data(self._state, b"", 0, True)
+        if not self.waiting.size:
+            self._sender.put_data(self.state, b"", 0, True)
             self._shut()
 
     def abort(self) -> None:
         """Reset the stream, as a connection is reset (RFC 8441, 5)."""
         if self._phase == GONE:
             return
-        if self._state.state != CLOSED:
-            self._sender.reset(self._state, NO_ERROR if self._phase == SHUT else CANCEL)
+        if self.state.state != CLOSED:
+            self._sender.reset(self.state, NO_ERROR if self._phase == SHUT else CANCEL)
         self._go()
         self._sender.runtime.loop.call_soon(self._tell)
 
@@ -114,7 +116,7 @@ class StreamChannel(Queued):
 
     def get_write_buffer_size(self) -> int:
         """Return how many bytes wait for the client."""
-        return self._waiting.size
+        return self.waiting.size
 
     def can_write_eof(self) -> bool:
         """Whether one side alone can be shut. No need: what is closed here reads away what comes."""
@@ -143,16 +145,13 @@ class StreamChannel(Queued):
         if ends_stream:
             self._read_end()
 
-    def window_opened(self) -> None:
-        if not self._is_in_row and self.stays():
-            self._sender.queue(self)
-
     def lose(self) -> None:
         if self._phase != GONE:
             self._go()
             self._tell()
 
     def sweep(self, now: float) -> None:
+        """Act on the deadlines that lie before ``now`` (loop time, seconds)."""
         if self._phase == SHUT:
             if now >= self._end_at:
                 self.abort()
@@ -170,14 +169,14 @@ class StreamChannel(Queued):
 
     def send_frame(self) -> int:
         sender = self._sender
-        waiting = self._waiting
-        most = min(sender.max_frame_bytes, sender.streams.sendable(self._state))
+        waiting = self.waiting
+        most = min(sender.max_frame_bytes, sender.streams.sendable(self.state))
         if not most or not waiting.size:
             return 0
         body = waiting.take(most)
         size = len(body)
         is_last = self._phase == CLOSING and not waiting.size
-        sender.put_data(self._state, body, size, is_last)
+        sender.put_data(self.state, body, size, is_last)
         if is_last:
             self._shut()
         elif self._is_blocked and waiting.size <= self._low:
@@ -185,16 +184,12 @@ class StreamChannel(Queued):
             self.protocol.resume_writing()
         return size
 
-    def stays(self) -> bool:
-        self._is_in_row = self._waiting.size > 0 and self._state.send_window > 0
-        return self._is_in_row
-
     # Reading
 
     def _read(self, piece: bytes) -> None:
         """Give the protocol what came, and the client its room: when the app does not receive, reading pauses."""
         if piece:
-            self._sender.give_back(self._state, len(piece))
+            self._sender.give_back(self.state, len(piece))
             self.protocol.data_received(piece)
 
     def _read_held(self) -> None:
@@ -224,8 +219,8 @@ class StreamChannel(Queued):
     def _shut(self) -> None:
         """END_STREAM is on its way."""
         sender = self._sender
-        sender.streams.end_local(self._state)
-        if self._state.state == CLOSED:
+        sender.streams.end_local(self.state)
+        if self.state.state == CLOSED:
             sender.guard.stream_finished()
             self._go()
         else:
@@ -236,8 +231,8 @@ class StreamChannel(Queued):
     def _go(self) -> None:
         """The stream has left the table."""
         self._phase = GONE
-        self._state.owner = None
-        self._waiting = Pieces()
+        self.state.owner = None
+        self.waiting = Pieces()
         self._drop_held()
         self._sender.stream_over()
 

@@ -18,7 +18,7 @@ from gasgi.serving.peer cimport Peer
 from gasgi.serving.runtime cimport Runtime
 
 cdef int EMPTY_DATA, PINGS, PRIORITIES, PROVOKED_RESETS, RESETS, SETTINGS_FRAMES, UNKNOWN_FRAMES, WINDOW_UPDATES
-cdef int NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM
+cdef int NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, SETTINGS_TIMEOUT
 
 @cython.final
 cdef class Http2Connection(FrameSink):
@@ -26,6 +26,7 @@ cdef class Http2Connection(FrameSink):
     cdef object _proxied
     cdef object _transport
     cdef Peer _peer
+    cdef object _priorities
     cdef WriteGate _gate
     cdef Streams _streams
     cdef FloodGuard _guard
@@ -36,7 +37,9 @@ cdef class Http2Connection(FrameSink):
     cdef HeadReader _heads
     cdef Deadlines _deadlines
 
+    cdef double _settings_at
     cdef bint _is_ending
+    cdef double _held_at
     cdef double _shut_at
     cdef object _leaving
 

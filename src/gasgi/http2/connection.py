@@ -33,17 +33,16 @@ from gasgi.http2.floods import (
 from gasgi.http2.frames import FrameReader
 from gasgi.http2.heads import HeadReader, check_trailers
 from gasgi.http2.leaving import Leaving
+from gasgi.http2.priorities import Priorities
 from gasgi.http2.sender import Queued, Sender
 from gasgi.http2.sink import FrameSink
 from gasgi.http2.stream import Http2Stream
 from gasgi.http2.streams import Stream, Streams
 from gasgi.http2.tunnel import open_session
-from gasgi.http2.wire import (
-    DEFAULT_WINDOW,
-    MAX_STREAM_ID,
-)
-from gasgi.http2_codes import NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM
+from gasgi.http2.wire import DEFAULT_WINDOW, MAX_STREAM_ID
+from gasgi.http2_codes import NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, SETTINGS_TIMEOUT
 from gasgi.proxy.protocol import ProxyInfo
+from gasgi.reporting.timing import held_since
 from gasgi.serving.deadlines import Deadlines
 from gasgi.serving.flow import WriteGate, resume_reading
 from gasgi.serving.peer import Peer
@@ -56,6 +55,7 @@ BLOCK_PER_LIST = 2
 MIN_BLOCK_BYTES = 32768
 CONNECTION_WINDOW = 1024 * 1024  # given back as bytes come: what is held, the windows of the streams bound
 PSEUDO_FIELDS = 5
+SETTINGS_S = 30.0  # as long as honest clients take at most to acknowledge SETTINGS
 GOAWAY_S = 1.0  # between the two GOAWAYs of a stop: what is on its way by then is still served
 
 
@@ -68,6 +68,7 @@ class Http2Connection(FrameSink):
         self._proxied = proxied
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # from connection_made on
         self._peer: Peer = None  # type: ignore[assignment]  # from connection_made on
+        self._priorities: Priorities = None  # type: ignore[assignment]  # from connection_made on
         self._gate = WriteGate(runtime.loop)
         settings = runtime.settings
         self._max_running = 2 * settings.http2_max_streams
@@ -78,16 +79,17 @@ class Http2Connection(FrameSink):
         self._sender = Sender(runtime, self._gate, self._streams, self._guard)
         max_block_bytes = max(MIN_BLOCK_BYTES, BLOCK_PER_LIST * settings.http2_max_list_bytes)
         self._reader = FrameReader(self, settings.http2_max_frame_bytes, max_block_bytes)
-        limits = runtime.head_limits
         self._decoder = HpackDecoder(
-            max_list_bytes=settings.http2_max_list_bytes, max_fields=limits.fields + PSEUDO_FIELDS
+            max_list_bytes=settings.http2_max_list_bytes, max_fields=runtime.head_limits.fields + PSEUDO_FIELDS
         )
-        self._heads = HeadReader(limits, True)
+        self._heads = HeadReader(runtime.head_limits, True)
         self._deadlines = Deadlines(runtime)
         self._leaving = Leaving(runtime)
 
         # What it does
+        self._settings_at = -1.0  # when the client must have acknowledged SETTINGS; 0: it has, -1: it has sent none
         self._is_ending = False  # the last GOAWAY is sent
+        self._held_at = 0.0  # since when requests wait for their turn, by the clock of slow requests; 0: none does
         self._shut_at = 0.0  # when the last GOAWAY of a stop is due
 
     # asyncio.Protocol
@@ -97,14 +99,14 @@ class Http2Connection(FrameSink):
         self._transport = transport
         self._sender.outbox.transport = self._deadlines.transport = transport
         self._peer = Peer(runtime, transport, self._proxied)
+        # A proxy carries the requests of many: the words of one must not hold the others up (RFC 9218, 13.1).
+        self._priorities = Priorities(self._sender, not self._peer.is_trusted)
         transport.set_write_buffer_limits(high=runtime.settings.write_buffer_bytes)
         runtime.connections.add(self)
         self._sender.last_active = runtime.now
         self._deadlines.set_read(runtime.settings.first_byte_timeout_s)
-        outbox = self._sender.outbox
-        increment = self._streams.receive_window - DEFAULT_WINDOW
-        outbox.put(encode_own_settings(runtime.settings) + encode_window_update(0, increment))
-        outbox.flush_soon()
+        more = self._streams.receive_window - DEFAULT_WINDOW
+        self._sender.say(encode_own_settings(runtime.settings) + encode_window_update(0, more))
 
     def data_received(self, data: bytes) -> None:
         if self._runtime.meter is not None:
@@ -117,13 +119,14 @@ class Http2Connection(FrameSink):
             return
         increment = self._streams.take_credit()
         if increment:
-            self._sender.outbox.put(encode_window_update(0, increment))
-            self._sender.outbox.flush_soon()
+            self._sender.say(encode_window_update(0, increment))
         if reader.is_in_block():
             if not self._deadlines.read_at:
                 self._deadlines.set_read(self._runtime.settings.header_timeout_s)
         elif reader.has_begun():
             self._deadlines.read_at = 0.0
+        if self._runtime.slow is not None:
+            self._held_at = held_since(self._held_at, reader.is_held())
 
     def eof_received(self) -> None:
         pass  # the transport closes: no client of HTTP/2 shuts one side
@@ -163,11 +166,13 @@ class Http2Connection(FrameSink):
                 self._transport.abort()
             return
         for stream in self._streams.owners():
-            stream.sweep(now)
+            self._leaving.look(stream, now)
         if deadlines.is_read_over(now):
             self._end(PROTOCOL_ERROR if self._reader.has_begun() else NO_ERROR, "the client sent nothing for too long")
         elif deadlines.is_write_over(now):
             self._transport.abort()
+        elif 0 < self._settings_at <= now:
+            self._end(SETTINGS_TIMEOUT, "SETTINGS were not acknowledged")  # RFC 9113, 6.5.3
         elif self._shut_at and now >= self._shut_at:
             self._shut_at = 0.0
             self._shut()
@@ -244,6 +249,7 @@ class Http2Connection(FrameSink):
             head = self._heads.read(state.number, fields, self._decoder.flaw, ends_stream)
             if head.content_length >= 0:
                 self._streams.expect_length(state, head.content_length)
+            stream.begin_timing(head, self._held_at)
             scope = admit(runtime, self._peer, stream.record, head)
             exchange: AppTask
             if head.upgrade == b"websocket":
@@ -258,6 +264,8 @@ class Http2Connection(FrameSink):
                 stream.record.begin(None, self._peer.client, self._peer.server, self._peer.scheme, self._peer.proxied)
             stream.answer(exc.status, exc.fields)
             return
+        if self._sender.has_ranks or self._heads.priority is not None:
+            self._priorities.begin(stream, self._heads.priority)
         exchange.start()
         if runtime.turns.is_over():
             # The frames behind wait for their turn, and then the bytes behind them.
@@ -289,22 +297,24 @@ class Http2Connection(FrameSink):
             self._break(exc)
             return
         if state is not None:
-            state.owner.window_opened()
+            self._sender.queue(state.owner)
         elif not stream_id:
             self._sender.pump()
 
     def on_settings(self, settings: list[tuple[int, int]]) -> None:
         self._guard.count(SETTINGS_FRAMES, self._runtime.now)
         self._sender.obey(settings)
+        if self._settings_at < 0:
+            self._settings_at = self._runtime.now + SETTINGS_S
 
     def on_settings_ack(self) -> None:
         self._guard.count(SETTINGS_FRAMES, self._runtime.now)
         self._streams.settle_window()
+        self._settings_at = 0.0
 
     def on_ping(self, payload: bytes) -> None:
         self._guard.count(PINGS, self._runtime.now)
-        self._sender.outbox.put(encode_ping_ack(payload))
-        self._sender.outbox.flush_soon()
+        self._sender.say(encode_ping_ack(payload))
 
     def on_ping_ack(self, payload: bytes) -> None:
         self._guard.count(PINGS, self._runtime.now)
@@ -316,6 +326,10 @@ class Http2Connection(FrameSink):
 
     def on_priority(self, stream_id: int) -> None:
         self._guard.count(PRIORITIES, self._runtime.now)
+
+    def on_priority_update(self, stream_id: int, value: bytes) -> None:
+        self._guard.count(PRIORITIES, self._runtime.now)
+        self._priorities.update(stream_id, value)
 
     def on_unknown(self, frame_type: int) -> None:
         self._guard.count(UNKNOWN_FRAMES, self._runtime.now)
@@ -336,8 +350,7 @@ class Http2Connection(FrameSink):
         if state is not None:
             self._streams.reset(state)
             self._lose(state)
-        self._sender.outbox.put(encode_reset(exc.stream_id, exc.code))
-        self._sender.outbox.flush_soon()
+        self._sender.say(encode_reset(exc.stream_id, exc.code))
 
     def _lose(self, state: Stream) -> None:
         """Tell the app of a stream that is closed."""

@@ -21,6 +21,7 @@ from gasgi.http2.wire import (
     MAX_FRAME_SIZE,
     MAX_FRAME_SIZE_MIN,
     MAX_HEADER_LIST_SIZE,
+    NO_RFC7540_PRIORITIES,
     PING,
     RST_STREAM,
     SETTINGS,
@@ -63,6 +64,7 @@ def encode_own_settings(settings: Settings) -> bytes:
         (MAX_CONCURRENT_STREAMS, settings.http2_max_streams),
         (MAX_HEADER_LIST_SIZE, settings.http2_max_list_bytes),
         (ENABLE_CONNECT_PROTOCOL, 1),  # RFC 8441, 3: WebSockets
+        (NO_RFC7540_PRIORITIES, 1),  # RFC 9218, 2.1
     ]
     if settings.http2_window_bytes != DEFAULT_WINDOW:
         pairs.append((INITIAL_WINDOW_SIZE, settings.http2_window_bytes))

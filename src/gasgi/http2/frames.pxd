@@ -4,7 +4,7 @@ from gasgi.http2.sink cimport FrameSink
 
 cdef Py_ssize_t HEAD_BYTES
 cdef int MAX_CONTINUATIONS
-cdef int DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION
+cdef int DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION, PRIORITY_UPDATE
 cdef int ACK, END_STREAM, END_HEADERS, PADDED, WITH_PRIORITY
 cdef int ENABLE_PUSH, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE, ENABLE_CONNECT_PROTOCOL, NO_RFC7540_PRIORITIES
 cdef long long MAX_WINDOW, MAX_FRAME_SIZE_MIN, MAX_FRAME_SIZE_MAX
@@ -42,7 +42,7 @@ cdef class FrameReader:
     cpdef pause(self)
     cpdef resume(self)
     cpdef stop(self)
-    cpdef bint holds_bytes(self) except -1
+    cpdef bint is_held(self) except -1
     cpdef bint is_in_block(self) except -1
     cpdef bint has_begun(self) except -1
     cdef _read_preface(self)

@@ -1,4 +1,4 @@
-"""Read the frames of an HTTP/2 client out of bytes (RFC 9113, 3.4, 4 and 6).
+"""Read the frames of an HTTP/2 client out of bytes (RFC 9113, 3.4, 4 and 6; RFC 9218, 7).
 
 Bytes in, calls out: no I/O, no states of streams, no HPACK. Raises Http2Error as soon as a byte breaks the connection.
 """
@@ -27,6 +27,7 @@ from gasgi.http2.wire import (
     PING,
     PREFACE,
     PRIORITY,
+    PRIORITY_UPDATE,
     PUSH_PROMISE,
     RST_STREAM,
     SETTINGS,
@@ -120,9 +121,9 @@ class FrameReader:
         self._partial = None
         self._block = None
 
-    def holds_bytes(self) -> bool:
-        """Whether a pause has held bytes back."""
-        return self._position < len(self._data)
+    def is_held(self) -> bool:
+        """Whether a pause holds bytes back."""
+        return self._is_paused and self._position < len(self._data)
 
     def is_in_block(self) -> bool:
         """Whether a header block has begun and not ended."""
@@ -180,7 +181,7 @@ class FrameReader:
         self._position = position
         if frame_type == DATA:
             self._begin_data()
-        elif frame_type > CONTINUATION:
+        elif frame_type > CONTINUATION and frame_type != PRIORITY_UPDATE:
             self._skip = length
             self._sink.on_unknown(frame_type)
         elif length <= len(data) - position:
@@ -214,7 +215,7 @@ class FrameReader:
         elif frame_type == WINDOW_UPDATE:
             if length != 4:
                 raise Http2Error(FRAME_SIZE_ERROR, "WINDOW_UPDATE with an invalid size")
-        elif frame_type <= GOAWAY:
+        elif frame_type <= GOAWAY or frame_type == PRIORITY_UPDATE:
             self._check_connection_frame(frame_type, length, stream_id)
 
     def _check_connection_frame(self, frame_type: int, length: int, stream_id: int) -> None:
@@ -226,8 +227,8 @@ class FrameReader:
         elif frame_type == PING:
             if length != 8:
                 raise Http2Error(FRAME_SIZE_ERROR, "PING with an invalid size")
-        elif length < 8:
-            raise Http2Error(FRAME_SIZE_ERROR, "GOAWAY with an invalid size")
+        elif length < (8 if frame_type == GOAWAY else 4):
+            raise Http2Error(FRAME_SIZE_ERROR, "GOAWAY or PRIORITY_UPDATE with an invalid size")
 
     def _check_continuation(self, length: int) -> None:
         block: bytearray = self._block  # type: ignore[assignment]  # as long as _block_stream is set
@@ -327,6 +328,8 @@ class FrameReader:
                 sink.on_broken_frame(stream_id, PROTOCOL_ERROR, "stream depends on itself")
             else:
                 sink.on_priority(stream_id)
+        elif frame_type == PRIORITY_UPDATE:
+            sink.on_priority_update(_number_at(payload, 0) & MAX_WINDOW, payload[4:])
         else:
             sink.on_goaway(_number_at(payload, 0) & MAX_WINDOW, _number_at(payload, 4))
 

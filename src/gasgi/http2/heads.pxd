@@ -2,7 +2,7 @@ cimport cython
 
 from gasgi._parser cimport RequestHead as ParsedHead
 
-cdef int _PLAIN, _FORBIDDEN, _EXPECT, _TE, _COOKIE, _SINGLE, _HOST, _CONTENT_LENGTH, _FIRST_OTHER
+cdef int _PLAIN, _FORBIDDEN, _EXPECT, _TE, _COOKIE, _PRIORITY, _SINGLE, _HOST, _CONTENT_LENGTH, _FIRST_OTHER
 cdef int _COLON
 cdef Py_ssize_t _FIELD_OVERHEAD, _LINE_OVERHEAD
 cdef dict _KINDS
@@ -27,6 +27,7 @@ cdef class HeadReader:
     cdef bytes _said_authority
     cdef bytes _said_path
     cdef bytes _said_protocol
+    cdef readonly bytes priority
 
     @cython.locals(head=ParsedHead, count=Py_ssize_t, host=bytes)
     cpdef ParsedHead read(self, long long stream_id, list fields, str flaw, bint ends_stream)

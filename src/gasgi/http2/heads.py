@@ -28,10 +28,11 @@ _FORBIDDEN = 1
 _EXPECT = 2
 _TE = 3
 _COOKIE = 4
-_SINGLE = 5
-_HOST = 6
-_CONTENT_LENGTH = 7
-_FIRST_OTHER = 8
+_PRIORITY = 5
+_SINGLE = 6
+_HOST = 7
+_CONTENT_LENGTH = 8
+_FIRST_OTHER = 9
 
 _KINDS: dict[bytes, int] = {}
 for _name, _kind in known_fields().values():
@@ -40,6 +41,7 @@ for _name, _kind in known_fields().values():
 for _name in (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"):
     _KINDS[_name] = _FORBIDDEN
 _KINDS.update({b"expect": _EXPECT, b"te": _TE, b"cookie": _COOKIE, b"host": _HOST, b"content-length": _CONTENT_LENGTH})
+_KINDS[b"priority"] = _PRIORITY
 if max(_KINDS.values()) > 30:  # an int of C
     raise ImportError("more single fields than bits")
 
@@ -75,6 +77,7 @@ class HeadReader:
         self._said_authority: bytes | None = None
         self._said_path: bytes | None = None
         self._said_protocol: bytes | None = None
+        self.priority: bytes | None = None  # what the priority field of the last request said (RFC 9218, 5)
 
     def read(self, stream_id: int, fields: list[tuple[bytes, bytes]], flaw: str, ends_stream: bool) -> RequestHead:
         """Return the head of a request; ``fields`` and ``flaw`` are those of an HpackDecoder.
@@ -101,6 +104,7 @@ class HeadReader:
     def _read_pseudo_fields(self, stream_id: int, fields: list[tuple[bytes, bytes]]) -> int:
         """Keep the pseudo-fields, which come first (RFC 9113, 8.3); return how many there are."""
         self._said_method = self._said_scheme = self._said_authority = self._said_path = self._said_protocol = None
+        self.priority = None
         count = 0
         said: bytes | None
         for name, value in fields:
@@ -263,6 +267,8 @@ class HeadReader:
                 if value.lower() != b"trailers":
                     raise StreamError(stream_id, PROTOCOL_ERROR, "te is not trailers")  # RFC 9113, 8.2.2
                 head.accepts_trailers = True
+            elif kind == _PRIORITY:
+                self.priority = value
             elif kind == _EXPECT:
                 check_expect(value)
                 head.expects_continue = True

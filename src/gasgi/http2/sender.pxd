@@ -5,7 +5,9 @@ from gasgi.asgi.app_task cimport AppTask
 from gasgi.asgi.stream cimport HttpStream
 from gasgi.http2.encoder cimport encode_data_head, encode_headers, encode_reset, encode_window_update
 from gasgi.http2.floods cimport FloodGuard
+from gasgi.http2.pieces cimport Pieces
 from gasgi.http2.streams cimport Stream, Streams
+from gasgi.reporting.timing cimport Timing
 from gasgi.serving.flow cimport WriteGate
 from gasgi.serving.outbox cimport Outbox
 from gasgi.serving.runtime cimport Runtime
@@ -13,16 +15,20 @@ from gasgi.serving.runtime cimport Runtime
 cdef Py_ssize_t FLUSH_BYTES, JOIN_BYTES, TURN_BYTES
 
 cdef class Queued(HttpStream):
+    cdef public Stream state
+    cdef public long long number
+    cdef public int rank
     cdef public AppTask exchange
+    cdef public Pieces waiting
+    cdef public bint is_in_row
     cdef public int looks
 
     cpdef receive(self, bytes piece, bint ends_stream)
-    cpdef window_opened(self)
     cpdef lose(self)
-    cpdef sweep(self, double now)
     cpdef drain(self)
     cpdef Py_ssize_t send_frame(self) except -1
     cpdef bint stays(self) except -1
+    cpdef bint waits(self) except -1
 
 @cython.final
 cdef class Sender:
@@ -41,7 +47,8 @@ cdef class Sender:
     cdef public bint is_watched
     cdef public Py_ssize_t number
     cdef public double last_active
-    cdef object _row
+    cdef public object row
+    cdef public bint has_ranks
     cdef bint _is_turn_due
     cdef bytes _server_line
     cdef tuple _server
@@ -52,18 +59,21 @@ cdef class Sender:
     cpdef tuple date(self)
     cpdef bytes head(self, long long number, int status, fields, bint ends_stream)
     cpdef bytes trailers(self, long long number, fields)
+    cpdef say(self, bytes frames)
     cpdef obey(self, list settings)
-    cpdef bint has_room(self, Stream stream, Py_ssize_t size) except -1
     @cython.locals(outbox=Outbox)
     cpdef put_data(self, Stream stream, bytes body, Py_ssize_t size, bint ends)
     @cython.locals(increment=Py_ssize_t)
     cpdef give_back(self, Stream stream, Py_ssize_t size)
+    @cython.locals(gate=WriteGate)
+    cpdef pace(self, bint is_idle, Timing timing)
     cpdef reset(self, Stream stream, long long code)
     cpdef stream_over(self)
     cpdef app_over(self)
     cpdef hold_head(self)
     cpdef bint holds_head(self) except -1
     cpdef send_held_head(self)
+    cpdef Py_ssize_t room(self, Stream stream) except -1
     cpdef queue(self, Queued stream)
     @cython.locals(stream=Queued, left=Py_ssize_t)
     cpdef pump(self)

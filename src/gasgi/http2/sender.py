@@ -1,26 +1,25 @@
 """What the streams of an HTTP/2 connection share to send: codec, windows, outbox, and whose DATA goes next.
 
-Streams whose DATA cannot leave at once stand in a row and send a frame each in turn.
+Streams whose DATA cannot leave at once stand in a row and send a frame each in turn, or in the order of their
+priorities where the client has any.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Protocol
 
 from gasgi._accel import HpackEncoder
 from gasgi.asgi.app_task import AppTask
+from gasgi.asgi.awaitables import DONE
 from gasgi.asgi.stream import HttpStream
-from gasgi.http2.encoder import (
-    SETTINGS_ACK,
-    encode_data_head,
-    encode_headers,
-    encode_reset,
-    encode_window_update,
-)
+from gasgi.http2.encoder import SETTINGS_ACK, encode_data_head, encode_headers, encode_reset, encode_window_update
 from gasgi.http2.floods import FloodGuard
+from gasgi.http2.pieces import Pieces
 from gasgi.http2.streams import Stream, Streams
-from gasgi.http2.wire import HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE, MAX_FRAME_SIZE_MIN
+from gasgi.http2.wire import HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE_MIN
+from gasgi.reporting.timing import Timing
 from gasgi.serving.flow import WriteGate
 from gasgi.serving.outbox import Outbox
 from gasgi.serving.runtime import Runtime
@@ -32,26 +31,26 @@ TURN_BYTES = 256 * 1024  # of DATA in a turn of the loop: then the others have t
 
 
 class Queued(HttpStream):
-    """What a stream is for: it takes what comes on it, and can stand in the row."""
+    """What a stream is for: it takes what comes on it, and can stand in the row.
 
-    def __init__(self) -> None:
-        self.exchange: AppTask | None = None
-        self.looks = 0  # how often quiet_heads has looked at the head that is held
+    ``number`` is that of the stream; ``rank``: priorities, 0 by default; ``waiting``: DATA for the windows of the
+    client; ``looks``: how often quiet_heads has looked at the head that is held.
+    """
+
+    state: Stream
+    number: int
+    rank: int
+    exchange: AppTask | None
+    waiting: Pieces | None
+    is_in_row: bool
+    looks: int
 
     def receive(self, piece: bytes, ends_stream: bool) -> None:
         """Take DATA, or the end of the stream."""
         raise NotImplementedError
 
-    def window_opened(self) -> None:
-        """The client takes more."""
-        raise NotImplementedError
-
     def lose(self) -> None:
         """The stream was reset, or its connection is lost; the state has been moved."""
-        raise NotImplementedError
-
-    def sweep(self, now: float) -> None:
-        """Act on the deadlines that lie before ``now`` (loop time, seconds)."""
         raise NotImplementedError
 
     def drain(self) -> None:
@@ -62,8 +61,22 @@ class Queued(HttpStream):
         raise NotImplementedError
 
     def stays(self) -> bool:
-        """Whether it stands in the row again: DATA waits and the window of the stream is open."""
-        raise NotImplementedError
+        """Say whether it stands in the row from now on: DATA waits and the window of the stream is open."""
+        self.is_in_row = self.waits() and self.state.send_window > 0
+        return self.is_in_row
+
+    def waits(self) -> bool:
+        """Whether DATA waits."""
+        return self.waiting is not None and self.waiting.size > 0
+
+
+class Row(Protocol):
+    """Of streams that can send."""
+
+    def __iter__(self) -> Iterator[Queued]: ...
+    def append(self, stream: Queued, /) -> None: ...
+    def popleft(self) -> Queued: ...
+    def clear(self) -> None: ...
 
 
 class Sender:
@@ -89,7 +102,8 @@ class Sender:
         self.is_watched = False  # by quiet_heads, for the streams: each of them would be held there
         self.number = 0
         self.last_active = 0.0  # when the latest stream ended
-        self._row: deque[Queued] = deque()
+        self.row: Row = deque[Queued]()
+        self.has_ranks = False  # the client has spoken of priorities: another one knows whose DATA goes next
         self._is_turn_due = False
 
         # The fields of the server, as pairs
@@ -122,24 +136,22 @@ class Sender:
         """Encode trailers, as ``head`` does."""
         return encode_headers(number, self.encoder.encode_trailers(fields), True, self.max_frame_bytes)
 
+    def say(self, frames: bytes) -> None:
+        """Send frames that are no DATA."""
+        self.outbox.put(frames)
+        self.outbox.flush_soon()
+
     def obey(self, settings: list[tuple[int, int]]) -> None:
-        """Take the client's SETTINGS, and say so."""
+        """Do as the SETTINGS of the client say, and acknowledge them (RFC 9113, 6.5.3)."""
         for setting, value in settings:
             if setting == HEADER_TABLE_SIZE:
                 self.encoder.set_max_table_bytes(value)
             elif setting == INITIAL_WINDOW_SIZE:
                 self.streams.receive_initial_window(value)
                 for stream in self.streams.owners():
-                    stream.window_opened()
-            elif setting == MAX_FRAME_SIZE:
-                # Larger frames would keep other streams waiting for longer.
-                self.max_frame_bytes = MAX_FRAME_SIZE_MIN
-        self.outbox.put(SETTINGS_ACK)
-        self.outbox.flush_soon()
-
-    def has_room(self, stream: Stream, size: int) -> bool:
-        """Whether DATA of ``size`` bytes can leave now, in one frame."""
-        return size <= self.max_frame_bytes and self.gate.is_open and size <= self.streams.sendable(stream)
+                    self.queue(stream)
+            # Larger frames than the smallest of MAX_FRAME_SIZE would keep other streams waiting for longer.
+        self.say(SETTINGS_ACK)
 
     def put_data(self, stream: Stream, body: bytes, size: int, ends: bool) -> None:
         """Send one DATA frame, which has room."""
@@ -158,14 +170,22 @@ class Sender:
         """Let the client send on what the app took."""
         increment = self.streams.give_back(stream, size)
         if increment:
-            self.outbox.put(encode_window_update(stream.number, increment))
-            self.outbox.flush_soon()
+            self.say(encode_window_update(stream.number, increment))
+
+    def pace(self, is_idle: bool, timing: Timing | None) -> Awaitable[None]:
+        """Return what an app awaits behind a piece with more to come that has left; ``is_idle``: nothing of it has."""
+        gate = self.gate
+        if self.outbox.size >= FLUSH_BYTES:
+            self.outbox.flush()
+            is_idle = True  # an app that streams without a pause must not keep the loop from everybody else
+        if gate.is_open:
+            return gate.next_turn() if is_idle else DONE
+        return gate.wait() if timing is None else _wait_timed(gate, timing)
 
     def reset(self, stream: Stream, code: int) -> None:
         """Reset a stream."""
-        self.outbox.put(encode_reset(stream.number, code))
+        self.say(encode_reset(stream.number, code))
         self.streams.reset(stream)
-        self.outbox.flush_soon()
 
     def stream_over(self) -> None:
         """A stream has left the table."""
@@ -203,16 +223,24 @@ class Sender:
 
     # The row
 
+    def room(self, stream: Stream) -> int:
+        """Return how many bytes of DATA of a stream that does not stand in the row can leave now, in one frame."""
+        if not self.gate.is_open or (self.has_ranks and self.row):
+            return 0
+        return min(self.max_frame_bytes, self.streams.sendable(stream))
+
     def queue(self, stream: Queued) -> None:
-        """Let a stream that can send have its turn; it must not stand in the row already."""
-        self._row.append(stream)
+        """Let a stream have its turn when it can send and does not stand in the row already."""
+        if stream.is_in_row or not stream.stays():
+            return
+        self.row.append(stream)
         if not self._is_turn_due:
             self._is_turn_due = True
             self.runtime.loop.call_soon(self._take_turn)
 
     def pump(self) -> None:
         """Send from the row until both ends have enough: a frame of each stream in turn."""
-        row = self._row
+        row = self.row
         left = TURN_BYTES
         while row and self.gate.is_open and self.streams.send_window > 0:
             if left <= 0:
@@ -230,7 +258,7 @@ class Sender:
 
     def clear(self) -> None:
         """The connection is lost."""
-        self._row.clear()
+        self.row.clear()
         self.outbox.clear()
         self.runtime.quiet_heads.forget(self)
         self.on_empty = None
@@ -239,6 +267,14 @@ class Sender:
         self._is_turn_due = False
         if not self.gate.is_lost:
             self.pump()
+
+
+async def _wait_timed(gate: WriteGate, timing: Timing) -> None:
+    timing.begin_client_wait()
+    try:
+        await gate.wait()
+    finally:
+        timing.end_client_wait()
 
 
 def _pair_of(line: bytes) -> tuple[bytes, bytes] | None:

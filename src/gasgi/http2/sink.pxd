@@ -2,6 +2,7 @@ cdef class FrameSink:
     cpdef on_data(self, long long stream_id, bytes piece, Py_ssize_t window_bytes, bint ends_stream)
     cpdef on_headers(self, long long stream_id, bytes block, bint ends_stream, bint is_broken)
     cpdef on_priority(self, long long stream_id)
+    cpdef on_priority_update(self, long long stream_id, bytes value)
     cpdef on_reset(self, long long stream_id, long long code)
     cpdef on_settings(self, list settings)
     cpdef on_settings_ack(self)

@@ -26,6 +26,10 @@ class FrameSink:
         """Take a PRIORITY frame, which says nothing anymore (RFC 9113, 5.3.2)."""
         raise NotImplementedError
 
+    def on_priority_update(self, stream_id: int, value: bytes) -> None:
+        """Take a PRIORITY_UPDATE, with the value of a priority field (RFC 9218, 7.1); the stream may be any."""
+        raise NotImplementedError
+
     def on_reset(self, stream_id: int, code: int) -> None:
         """Take an RST_STREAM."""
         raise NotImplementedError

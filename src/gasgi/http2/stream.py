@@ -20,8 +20,8 @@ from gasgi.http2.sender import Queued, Sender
 from gasgi.http2.streams import CLOSED, HALF_CLOSED_LOCAL, Stream
 from gasgi.http2_codes import CANCEL, INTERNAL_ERROR, NO_ERROR
 from gasgi.reporting.record import Record
+from gasgi.reporting.timing import Timing
 from gasgi.serving.flow import WriteGate
-from gasgi.serving.sizes import FLUSH_BYTES
 from gasgi.tables import CLIENT_LEFT
 
 __all__ = ["Http2Stream"]
@@ -42,13 +42,17 @@ class Http2Stream(Queued):
         self._sender = sender
         self.state = state
         self.number = state.number
+        self.rank = 0
         self.exchange: AppTask | None = None
         self.opening: Any = None  # of a WebSocket that the app has not accepted: who takes what comes
-        self.record = None if sender.runtime.observer is None else Record(sender.runtime.observer)
+        runtime = sender.runtime
+        self.record = None if runtime.observer is None else Record(runtime.observer)
+        self.timing = None if runtime.slow is None and runtime.meter is None else Timing(runtime.slow, runtime.meter)
 
         # The request
         self.wants_continue = False
         self._is_head_request = False
+        self.head: RequestHead | None = None  # kept for the timing
 
         # The answer
         self.phase = WAITING
@@ -59,18 +63,19 @@ class Http2Stream(Queued):
         self._fields: list[tuple[bytes, bytes]] | None = None
         self._has_no_body = False
         self._trailers: list[tuple[bytes, bytes]] | None = None
-        self._waiting: Pieces | None = None  # for the window of the client; made with the first piece
-        self._is_in_row = False
+        self.waiting: Pieces | None = None  # for the window of the client; made with the first piece
+        self.is_in_row = False
         self._gate: WriteGate | None = None  # made when the app has to wait for the window
 
         # Deadlines, in loop time; 0 for none
-        self._read_at = 0.0  # the client has been silent in a body that the app waits for
-        self._write_at = 0.0  # the client has taken nothing of an answer that waits for its window
+        self.read_at = 0.0  # the client has been silent in a body that the app waits for
+        self.write_at = 0.0  # the client has taken nothing of an answer that waits for its window
 
     def begin(self, head: RequestHead, scope: dict[str, Any]) -> HttpExchange:
         """Take a request that has been admitted; return its conversation."""
         exchange = HttpExchange()
         exchange.prepare(self._sender.runtime, self, scope, head)
+        exchange.timing = self.timing
         self.exchange = exchange
         self._sender.running += 1
         self.wants_continue = head.expects_continue
@@ -78,6 +83,13 @@ class Http2Stream(Queued):
         if (head.is_chunked or head.content_length > 0) and not self.wants_continue:
             self._expect_body()
         return exchange
+
+    def begin_timing(self, head: RequestHead, held_at: float) -> None:
+        """Take the time of a request that has waited for its turn since ``held_at``, where it did."""
+        if self.timing is not None and head.upgrade != b"websocket":
+            self.head = head
+            self.timing.held_at = held_at
+            self.timing.begin()
 
     def begin_websocket(self, session: AppTask, opening: Any) -> None:
         """Take the handshake of a WebSocket."""
@@ -89,8 +101,7 @@ class Http2Stream(Queued):
         """Leave the stream to ``owner`` behind a head that opens it (RFC 8441, 4); return the record of the request."""
         self._check()
         sender = self._sender
-        sender.outbox.put(sender.head(self.number, 200, fields, False))
-        sender.outbox.flush_soon()
+        sender.say(sender.head(self.number, 200, fields, False))
         self.phase = OVER
         self._forget()
         self.state.owner = owner
@@ -110,15 +121,11 @@ class Http2Stream(Queued):
         if piece:
             self.wants_continue = False
             exchange.feed_body(piece)
-        self._read_at = 0.0
+        self.read_at = 0.0
         if ends_stream:
             exchange.end_body()
         elif self.state.receive_window > 0:  # otherwise the app has not taken what came
             self._expect_body()
-
-    def window_opened(self) -> None:
-        if not self._is_in_row and self.stays():
-            self._sender.queue(self)
 
     def lose(self) -> None:
         if self.phase == OVER:
@@ -191,8 +198,7 @@ class Http2Stream(Queued):
         if self.wants_continue:
             self.wants_continue = False
             if self.phase == WAITING:
-                sender.outbox.put(sender.head(self.number, 100, (), False))
-                sender.outbox.flush_soon()
+                sender.say(sender.head(self.number, 100, (), False))
         if size:
             sender.give_back(self.state, size)
         self._expect_body()
@@ -217,14 +223,12 @@ class Http2Stream(Queued):
         else:
             self._sender.app_over()
 
-    # For quiet_heads
+    # For the connection and its parts
 
     def send_quiet_head(self) -> None:
         """Send the head when it is held, and was at the look before; not before the 100 (Continue) of a client."""
         if self.phase == WAITING and self._fields is not None and self.looks > 1 and not self.wants_continue:
             self._begin(b"", 0, True)
-
-    # For the connection
 
     def answer(self, status: int, fields: tuple[tuple[bytes, bytes], ...]) -> None:
         """Send a small answer of the server's own."""
@@ -232,25 +236,13 @@ class Http2Stream(Queued):
         self.prepare_head(status, headers)
         self.send_body(body, False)
 
-    def sweep(self, now: float) -> None:
-        if self._read_at and now >= self._read_at:
-            self._read_at = 0.0
-            self._sender.runtime.log.info(
-                "Request body of stream %d stalled for longer than gasgi_body_timeout_s", self.number
-            )
-            if self.phase == WAITING:
-                exchange = self.exchange
-                self.answer(408, ())
-                if exchange is not None:
-                    exchange.disconnect()
-            else:
-                self.reset(CANCEL)
-        elif self._write_at and now >= self._write_at:
-            self._write_at = 0.0
-            self._sender.runtime.log.info(
-                "Client did not read stream %d for longer than gasgi_write_timeout_s", self.number
-            )
-            self.reset(CANCEL)
+    def has_begun(self) -> bool:
+        """Whether the head of the answer has left."""
+        return self.phase != WAITING
+
+    def is_open_ended(self) -> bool:
+        """Whether the client has the head of an answer that does not say how long it is, and more is to come."""
+        return self.phase == SENDING and self.length_left < 0
 
     def reset(self, code: int) -> None:
         """Reset the stream; the app hears that the client is gone."""
@@ -263,7 +255,7 @@ class Http2Stream(Queued):
     def _expect_body(self) -> None:
         runtime = self._sender.runtime
         seconds = runtime.settings.body_timeout_s
-        self._read_at = runtime.now + seconds if seconds > 0 else 0.0
+        self.read_at = runtime.now + seconds if seconds > 0 else 0.0
 
     def _check(self) -> None:
         if self.phase == OVER:
@@ -279,21 +271,18 @@ class Http2Stream(Queued):
         self.phase = SENDING
         if self.record is None:
             self._fields = None
-        sender.outbox.put(head)
+        sender.say(head)
         if ends:
             self._finish()
         elif self._has_no_body:
-            sender.outbox.flush_soon()
             if not more:
                 self._end()
         elif size or not more:
             self._put(body, size, more)
-        else:
-            sender.outbox.flush_soon()
 
     def _put(self, body: bytes, size: int, more: bool) -> None:
         """Send a piece, or let it wait for the windows and for the other streams."""
-        if not self._waits() and (not size or self._sender.has_room(self.state, size)):
+        if not self.waits() and (not size or size <= self._sender.room(self.state)):
             ends = not more and self._trailers is None
             if size or ends:
                 self._put_data(body, size, ends)
@@ -301,17 +290,14 @@ class Http2Stream(Queued):
                 self._end()
             return
         if size:
-            if self._waiting is None:
-                self._waiting = Pieces()
-            self._waiting.put(body)
-            if not self._write_at:
+            if self.waiting is None:
+                self.waiting = Pieces()
+            self.waiting.put(body)
+            if not self.write_at:
                 self._expect_window()
         if not more:
             self._end()
-        self.window_opened()
-
-    def _waits(self) -> bool:
-        return self._waiting is not None and self._waiting.size > 0
+        self._sender.queue(self)
 
     def _put_data(self, body: bytes, size: int, ends: bool) -> None:
         self._sender.put_data(self.state, body, size, ends)
@@ -322,7 +308,7 @@ class Http2Stream(Queued):
     def send_frame(self) -> int:
         """Send one DATA frame of what waits; return its size."""
         sender = self._sender
-        waiting = self._waiting
+        waiting = self.waiting
         if waiting is None or not waiting.size:
             return 0
         most = min(sender.max_frame_bytes, sender.streams.sendable(self.state))
@@ -344,12 +330,7 @@ class Http2Stream(Queued):
         """Expect the client to take something of what waits within the write timeout."""
         runtime = self._sender.runtime
         seconds = runtime.settings.write_timeout_s
-        self._write_at = runtime.now + seconds if seconds > 0 and self._waits() else 0.0
-
-    def stays(self) -> bool:
-        """Whether DATA waits and the window of the stream is open."""
-        self._is_in_row = self._waits() and self.state.send_window > 0
-        return self._is_in_row
+        self.write_at = runtime.now + seconds if seconds > 0 and self.waits() else 0.0
 
     def _end(self) -> None:
         """The app has said all: end the stream behind what waits."""
@@ -359,7 +340,9 @@ class Http2Stream(Queued):
         if self.exchange is not None:
             self.exchange.complete()
         sender = self._sender
-        if self._waits():
+        if self.waits():
+            if self.timing is not None:
+                self.timing.begin_client_wait()
             return
         if self._trailers is not None:
             sender.outbox.put(sender.trailers(self.number, self._trailers))
@@ -370,8 +353,7 @@ class Http2Stream(Queued):
 
     def _finish(self) -> None:
         """END_STREAM is on its way."""
-        sender = self._sender
-        state = self.state
+        sender, state = self._sender, self.state
         self.phase = OVER
         self._forget()
         sender.streams.end_local(state)
@@ -390,24 +372,20 @@ class Http2Stream(Queued):
     def _pace(self, size: int) -> Awaitable[None]:
         """Return what the app awaits behind a piece with more to come."""
         sender = self._sender
-        if self._waits():
+        if self.waits():
             if self._gate is None:
                 self._gate = WriteGate(sender.runtime.loop)
+                self._gate.timing = self.timing
             self._gate.pause()
             return self._gate.wait()
-        if sender.outbox.size >= FLUSH_BYTES:
-            sender.outbox.flush()
-            return sender.gate.next_turn()
-        if not size or self._has_no_body:
-            # An app that sends nothing without a pause must not keep the loop from everybody else.
-            return sender.gate.next_turn()
-        return DONE if sender.gate.is_open else sender.gate.wait()
+        # An app that sends nothing without a pause must not keep the loop from everybody else.
+        return sender.pace(not size or self._has_no_body, self.timing)
 
     def _forget(self) -> None:
         """Let go of everything, so that nothing waits for the collector."""
         self.state.owner = self.opening = None
-        self._waiting = None
-        self._read_at = self._write_at = 0.0
+        self.waiting = None
+        self.read_at = self.write_at = 0.0
 
     def _report(self, status: int) -> None:
         """Tell the observer, once, how the request ended."""
@@ -415,3 +393,5 @@ class Http2Stream(Queued):
             fields, self._fields = self._fields, None
             self.record.end(status, fields, self.sent_bytes)
             self.record = None
+        if self.timing is not None:
+            self.timing.end(self.head, status, self.sent_bytes)

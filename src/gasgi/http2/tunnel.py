@@ -44,6 +44,7 @@ class _Connect(WebSocketOpening):
             # RFC 9110, 9.3.6: not in what accepts a CONNECT.
             fields = [field for field in fields if field[0] != b"content-length"]
         channel = StreamChannel(sender, stream.state, session)
+        channel.rank = stream.rank
         record = stream.accept(channel, fields)
         connection = WebSocketConnection(sender.runtime, channel, session, self._handshake.deflate, record)  # type: ignore[arg-type]  # a transport by its methods alone
         channel.protocol = connection

@@ -27,6 +27,7 @@ __all__ = [
     "PING",
     "PREFACE",
     "PRIORITY",
+    "PRIORITY_UPDATE",
     "PUSH_PROMISE",
     "RST_STREAM",
     "SETTINGS",
@@ -47,6 +48,7 @@ PING = 0x6
 GOAWAY = 0x7
 WINDOW_UPDATE = 0x8
 CONTINUATION = 0x9
+PRIORITY_UPDATE = 0x10  # RFC 9218, 7.1
 
 # Flags.
 ACK = 0x01

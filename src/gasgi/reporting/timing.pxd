@@ -11,7 +11,7 @@ cdef class Timing:
 
     cdef bint _is_running
     cdef bint _is_told
-    cdef double _held_at
+    cdef public double held_at
     cdef readonly double arrived_at
     cdef readonly double started_at
     cdef readonly double blocked_before_s
@@ -36,3 +36,5 @@ cdef class Timing:
     cpdef end_client_wait(self)
     cpdef double body_so_far(self, double now) except? -1.0
     cpdef double client_so_far(self, double now) except? -1.0
+
+cpdef double held_since(double before, bint is_held) except? -1.0

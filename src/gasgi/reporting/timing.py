@@ -1,4 +1,7 @@
-"""The times of one request after the other on a connection; made only where slow requests or metrics are asked for."""
+"""The times of one request after the other on a connection, or of one on a stream.
+
+Made only where slow requests or metrics are asked for.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,14 @@ if TYPE_CHECKING:
     from gasgi.reporting.meter import Meter
     from gasgi.reporting.slow_requests import SlowRequests
 
-__all__ = ["Timing"]
+__all__ = ["Timing", "held_since"]
 
 
 class Timing:
     """From ``begin`` to ``end``; a second ``end`` is nothing. Seconds of ``time.perf_counter``."""
 
     def __init__(self, slow: SlowRequests | None, meter: Meter | None) -> None:
-        # Fixed for the connection
+        # Fixed for the connection or stream
         self._slow = slow
         self._meter = meter
         self._limit_s = 0.0 if slow is None else slow.limit_s
@@ -25,7 +28,7 @@ class Timing:
         # Per request
         self._is_running = False
         self._is_told = False
-        self._held_at = 0.0  # since when it waits for its turn; 0: it began at once
+        self.held_at = 0.0  # since when it waits for its turn; 0: it began at once
         self.arrived_at = 0.0
         self.started_at = 0.0  # of the application; 0: not yet
         self.blocked_before_s = 0.0  # for how long the loop had been blocked before
@@ -40,7 +43,7 @@ class Timing:
 
     def hold(self) -> None:
         """The bytes of the next request have come, and wait for their turn."""
-        self._held_at = perf_counter()
+        self.held_at = perf_counter()
 
     def begin(self) -> None:
         """A request begins."""
@@ -50,8 +53,8 @@ class Timing:
         if self._meter is not None:
             self._meter.begin()
         if self._slow is not None:
-            if self._held_at:
-                self.arrived_at, self._held_at = self._held_at, 0.0
+            if self.held_at:
+                self.arrived_at, self.held_at = self.held_at, 0.0
             self._is_told = False
             self.started_at = 0.0
             self.blocked_before_s = self._slow.blocked_s(now)
@@ -116,3 +119,10 @@ class Timing:
     def client_so_far(self, now: float) -> float:
         """Return how long it waited for the client, seconds."""
         return self._client_s + (now - self._client_since if self.client_waits else 0.0)
+
+
+def held_since(before: float, is_held: bool) -> float:
+    """Return since when requests wait for their turn, 0 while none does; ``before`` is what it said before."""
+    if not is_held:
+        return 0.0
+    return before or perf_counter()

@@ -14,6 +14,7 @@ from gasgi.reporting import timing
 from gasgi.reporting.slow_requests import PULSE_S, SlowRequests
 from gasgi.serving.runtime import Runtime
 from tests.support.served import GET, Served
+from tests.support.slow import Clock, parts
 
 POST = b"POST /up%0aload?token=secret HTTP/1.1\r\nHost: h\r\nCookie: secret\r\nContent-Length: 4\r\n\r\n"
 
@@ -26,14 +27,6 @@ class Rig(Served):
     @property
     def lines(self) -> list[str]:
         return self.log.levels("warning")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -51,17 +44,6 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
             yield rig
 
     return make
-
-
-def parts(line: str) -> list[int]:
-    """Return the milliseconds: its turn, the body, the application, the client."""
-    found = re.search(
-        r"(\d+) ms waiting for its turn, (\d+) for the client's body, (\d+) in the application, "
-        r"(\d+) until the client had read the response",
-        line,
-    )
-    assert found, line
-    return [int(each) for each in found.groups()]
 
 
 def test_says_nothing_of_a_quick_request(slow):
