@@ -11,6 +11,8 @@ from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZ
 from libc.stdint cimport uint32_t, uint64_t, uint8_t
 from libc.string cimport memcmp, memcpy
 
+from gasgi.answer_length cimport content_length_of
+
 from gasgi.errors import ASGIMisuse, Http2Error, RequestError
 from gasgi.hpack_tables import (
     CONNECTION_FIELDS,
@@ -37,7 +39,6 @@ cdef enum:
     TABLE_BYTES = 4096
     STATICS = 61
     STATIC_DATE = 33
-    LENGTH_DIGITS = 18  # the most digits that fit a signed 64-bit number
     STACK_BYTES = 1024  # as in the .pxd: usual strings and blocks fit, so that no allocation is needed
     INTEGER_OCTETS = 5  # what the longest integer takes, its prefix included: sizes are below 2**31
     SPACE = 32
@@ -421,20 +422,6 @@ cdef class HpackDecoder:
 
 
 # ---- the fields of an answer ----
-
-cdef long long content_length_of(bytes value) except -1:
-    cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(value)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(value), i
-    cdef long long number = 0
-    if 0 < size <= LENGTH_DIGITS:
-        for i in range(size):
-            if not c"0" <= data[i] <= c"9":
-                break
-            number = number * 10 + (data[i] - c"0")
-        else:
-            return number
-    raise ASGIMisuse(f"content-length must be a number, not {value!r}")
-
 
 cdef bytes lower_name(bytes name):
     """Return the name in lower case, itself where it is; raise ASGIMisuse for what is no token."""

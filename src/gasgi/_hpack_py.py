@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
+from gasgi.answer_length import content_length_of
 from gasgi.errors import ASGIMisuse, Http2Error, RequestError
 from gasgi.hpack_tables import (
     CONNECTION_FIELDS,
@@ -40,7 +41,6 @@ _KNOWN_NAMES = {name: name for name in [*STATIC_NAMES, *(name.lower() for name i
 _is_name = re.compile(rb":?[!#$%&'*+\-.^_`|~0-9a-z]+").fullmatch  # RFC 9113, 8.2.1: no capitals
 _is_token = re.compile(TOKEN_PATTERN).fullmatch
 _find_control = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search  # RFC 9110, 5.5
-_is_length = re.compile(rb"[0-9]{1,18}").fullmatch  # what fits a signed 64-bit number
 _BLANKS = b" \t"
 _SHORT_BYTES = 256  # longer strings, and secrets, are not kept for the next answer
 _INDEXED_STATUS = {status: bytes((0x80 | index,)) for status, index in STATIC_STATUSES.items()}
@@ -246,13 +246,12 @@ def check_fields(
         elif name == b"server":
             server = None
         elif name == b"content-length":
-            if not _is_length(value):
-                raise ASGIMisuse(f"content-length must be a number, not {value!r}")
+            given = content_length_of(value)
             if length >= 0:
-                if length != int(value):
-                    raise ASGIMisuse(f"content-length given twice: {length} and {int(value)}")
+                if length != given:
+                    raise ASGIMisuse(f"content-length given twice: {length} and {given}")
                 continue
-            length = int(value)
+            length = given
             if status < 200 or status == 204 or status == 205:
                 continue
         elif name in CONNECTION_FIELDS:

@@ -6,12 +6,13 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromSt
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from libc.string cimport memcmp, memcpy
 
+from gasgi.answer_length cimport content_length_of
+
 from gasgi.errors import ASGIMisuse
 from gasgi.tables import STATUS_PHRASES, TOKEN_BYTES
 
 cdef enum:
     STACK_BYTES = 2048  # a usual head fits, so that no allocation is needed
-    LENGTH_DIGITS = 18  # the most digits that fit a signed 64-bit number
 
 # What each byte of a field name becomes: its lower case, or 0 when RFC 9110, 5.6.2 does not allow it in a token.
 cdef unsigned char[256] NAME_BYTE
@@ -63,20 +64,6 @@ cdef int append(Buffer* buffer, bytes data) except -1:
     memcpy(buffer.data + buffer.size, PyBytes_AS_STRING(data), size)
     buffer.size += size
     return 0
-
-
-cdef long long content_length_of(bytes value) except -1:
-    cdef const char* data = PyBytes_AS_STRING(value)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(value), i
-    cdef long long number = 0
-    if 0 < size <= LENGTH_DIGITS:
-        for i in range(size):
-            if not c'0' <= data[i] <= c'9':
-                break
-            number = number * 10 + (data[i] - c'0')
-        else:
-            return number
-    raise ASGIMisuse(f"content-length must be a number, not {value!r}")
 
 
 cdef bint has_close(bytes value):

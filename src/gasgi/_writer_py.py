@@ -9,13 +9,13 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from gasgi.answer_length import content_length_of
 from gasgi.errors import ASGIMisuse
 from gasgi.tables import STATUS_PHRASES, TOKEN_PATTERN
 
 _STATUS_LINES = {status: b"HTTP/1.1 %d %s" % (status, phrase) for status, phrase in STATUS_PHRASES.items()}
 _is_name = re.compile(TOKEN_PATTERN).fullmatch
 _find_control = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search  # RFC 9110, 5.5
-_is_length = re.compile(rb"[0-9]{1,18}").fullmatch  # what fits a signed 64-bit number
 _PLAIN, _DATE, _SERVER, _CONNECTION, _CONTENT_LENGTH, _TRANSFER_ENCODING = range(6)
 _KINDS = {
     b"date": _DATE,
@@ -62,7 +62,7 @@ def encode_response_head(
             elif kind == _SERVER:
                 has_server = True
             elif kind == _CONTENT_LENGTH:
-                given = _content_length_of(value)
+                given = content_length_of(bytes(value))
                 if length >= 0:
                     if length != given:
                         raise ASGIMisuse(f"content-length given twice: {length} and {given}")
@@ -101,9 +101,3 @@ def _start_of_line(name: bytes) -> tuple[bytes, int]:
         raise ASGIMisuse(f"invalid header name {name!r}")
     name = name.lower()
     return b"\r\n%b: " % name, _KINDS.get(name, _PLAIN)
-
-
-def _content_length_of(value: bytes) -> int:
-    if not _is_length(value):
-        raise ASGIMisuse(f"content-length must be a number, not {value!r}")
-    return int(value)

@@ -1,6 +1,7 @@
 cimport cython
 
 from gasgi._parser cimport RequestHead as ParsedHead
+from gasgi.answer_length cimport take_length
 from gasgi.asgi.stream cimport HttpStream
 from gasgi.http1.request_body cimport RequestBody
 from gasgi.reporting.record cimport Record

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any
 
 from gasgi._accel import RequestHead, encode_chunk, encode_response_head, join_message
+from gasgi.answer_length import take_length
 from gasgi.asgi.admission import report_refusal
 from gasgi.asgi.awaitables import DONE
 from gasgi.asgi.stream import HttpStream
@@ -313,13 +314,8 @@ class Response(HttpStream):
         return self.framing != UNDECIDED and self.framing != LENGTH
 
     def take_length(self, size: int, more: bool) -> None:
-        """Hold the app to its content-length (RFC 9110, 8.6); raise ASGIMisuse before a wrong byte leaves."""
-        left = self.length_left - size
-        if left < 0:
-            raise ASGIMisuse(f"the response body is {-left} bytes longer than its content-length")
-        if left and not more:
-            raise ASGIMisuse(f"the response body is {left} bytes shorter than its content-length")
-        self.length_left = left
+        """Hold the app to its content-length; raise ASGIMisuse before a wrong byte leaves."""
+        self.length_left = take_length(self.length_left, size, more)
 
     def _complete(self) -> Awaitable[None]:
         self._owner.response_complete()

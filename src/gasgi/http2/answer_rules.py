@@ -8,17 +8,7 @@ from gasgi._accel import check_fields
 from gasgi.errors import ASGIMisuse
 from gasgi.tables import FORBIDDEN_TRAILERS, STATUS_PHRASES
 
-__all__ = ["checked_trailers", "small_answer", "take_length"]
-
-
-def take_length(left: int, size: int, more: bool) -> int:
-    """Hold the app to its content-length (RFC 9110, 8.6): return what is left; raise ASGIMisuse."""
-    left -= size
-    if left < 0:
-        raise ASGIMisuse(f"the response body is {-left} bytes longer than its content-length")
-    if left and not more:
-        raise ASGIMisuse(f"the response body is {left} bytes shorter than its content-length")
-    return left
+__all__ = ["checked_trailers", "small_answer"]
 
 
 def checked_trailers(headers: Iterable[Iterable[bytes]]) -> list[tuple[bytes, bytes]]:

@@ -1,6 +1,7 @@
 cimport cython
 
 from gasgi._parser cimport RequestHead as ParsedHead
+from gasgi.answer_length cimport take_length
 from gasgi.asgi.http cimport HttpExchange
 from gasgi.http2.pieces cimport Pieces
 from gasgi.http2.sender cimport Queued, Sender

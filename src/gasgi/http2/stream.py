@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any
 
 from gasgi._accel import RequestHead, check_fields
+from gasgi.answer_length import take_length
 from gasgi.asgi.app_task import AppTask
 from gasgi.asgi.awaitables import DONE
 from gasgi.asgi.http import HttpExchange
 from gasgi.errors import ASGIMisuse, ClientDisconnected
-from gasgi.http2.answer_rules import checked_trailers, small_answer, take_length
+from gasgi.http2.answer_rules import checked_trailers, small_answer
 from gasgi.http2.file_body import send_file
 from gasgi.http2.pieces import Pieces
 from gasgi.http2.sender import Queued, Sender
