@@ -11,6 +11,8 @@ PIP := $(PY) -m pip --disable-pip-version-check
 PYTEST_ARGS ?= -n auto --dist worksteal
 ADDRESS ?= 127.0.0.1:8000
 EXAMPLE ?= examples/demo
+CERTIFICATE := $(abspath $(VENV))/tls/cert.pem
+TLS_OPTIONS = $(if $(TLS),--config $(abspath examples/tls.conf.py) --certfile $(CERTIFICATE) --keyfile $(dir $(CERTIFICATE))key.pem)
 
 # One environment, one package directory: two recipes at once would get in each other's way.
 .NOTPARALLEL:
@@ -53,13 +55,18 @@ compile-if-possible: $(VENV)/.installed
 # ---- run and test ----
 
 .PHONY: run
-run: compile-if-possible $(VENV)/.example ## serve the example at 127.0.0.1:8000
+run: compile-if-possible $(VENV)/.example $(if $(TLS),$(CERTIFICATE)) ## serve the example at 127.0.0.1:8000; with TLS and HTTP/2: make run TLS=1
 	@$(BIN)/gasgi --report
-	$(BIN)/gasgi main:app --chdir $(EXAMPLE) --bind $(ADDRESS)
+	$(BIN)/gasgi main:app --chdir $(EXAMPLE) --bind $(ADDRESS) $(TLS_OPTIONS)
 
 $(VENV)/.example: $(EXAMPLE)/requirements.txt $(VENV)/.installed
 	$(PIP) install -q -r $<
 	@touch $@
+
+# h2: gunicorn does not start with HTTP/2 without it.
+$(CERTIFICATE): scripts/make_certificate.py $(VENV)/.installed
+	$(PIP) install -q trustme h2
+	$(PY) $< $(@D)
 
 .PHONY: test test-compiled test-pure
 test: test-compiled test-pure ## the suite, compiled and pure

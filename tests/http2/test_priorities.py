@@ -7,8 +7,9 @@ from typing import Any
 import h2.settings
 import pytest
 
+from gasgi.errors import ClientDisconnected
 from gasgi.http2.priorities import read_priority
-from gasgi.http2_codes import ENHANCE_YOUR_CALM, FRAME_SIZE_ERROR, PROTOCOL_ERROR
+from gasgi.http2_codes import CANCEL, ENHANCE_YOUR_CALM, FRAME_SIZE_ERROR, PROTOCOL_ERROR
 from gasgi.proxy.policy import ProxyPolicy
 from gasgi.settings import Settings
 from tests.support.http2 import frame, number
@@ -71,6 +72,8 @@ def rank(urgency: int, is_incremental: bool = False) -> int:
         (b"u=1.0", rank(3)),
         (b"i=1", rank(3)),
         (b"x=?1, u=4", rank(4)),
+        (b"i, i", rank(3, True)),
+        (b"i, i=?0", rank(3)),
         (b"u=99999999999999999999, i", rank(3, True)),
         (b"\xff\x00,=,;", rank(3)),
     ],
@@ -177,6 +180,29 @@ def send_together(rig: Http2Rig, *calls: Call) -> None:
             message = {"type": "http.response.body", "body": bytes(BODY)}
         rig.loop.create_task(call.send(message))
     rig.sync()
+
+
+def test_what_waits_for_more_urgent_answers_has_not_been_left_by_its_client():
+    settings = Settings(write_timeout_s=10.0, write_buffer_bytes=10_000)
+    with Http2Rig(takes=False, settings=settings) as rig:
+        rig.client.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 10**6})
+        urgent, late = ask(rig, b"u=0"), ask(rig, b"u=5")
+        calls = [*rig.calls]
+        for call in calls:
+            call.start()
+        websocket = StreamWebSocket(rig, (b"priority", b"u=5"))
+        rig.loop.create_task(calls[0].send({"type": "http.response.body", "body": bytes(500_000)}))
+        rig.loop.create_task(calls[1].send({"type": "http.response.body", "body": bytes(BODY)}))
+        sending = websocket.binary(bytes(BODY))
+        for _ in range(6):
+            rig.pass_time(6)
+            rig.client.increment_flow_control_window(20_000)
+            rig.sync()
+        assert [rig.answer(one).reset_code for one in (urgent, late, websocket.number)] == [None] * 3
+        assert not sending.done()
+        rig.pass_time(25)
+        assert isinstance(sending.exception(), ClientDisconnected)
+        assert [rig.answer(one).reset_code for one in (urgent, late, websocket.number)] == [CANCEL] * 3
 
 
 def test_a_websocket_has_its_place_in_the_order():

@@ -157,6 +157,8 @@ class StreamChannel(Queued):
             if now >= self._end_at:
                 self.abort()
         elif self._phase != GONE:
+            if self._is_blocked and self._sender.is_behind(self, now):
+                self.protocol.pause_writing()  # anew: it is not the client that keeps it waiting
             self.protocol.sweep(now)
 
     def drain(self) -> None:

@@ -81,7 +81,7 @@ class Http2Connection(FrameSink):
             max_list_bytes=settings.http2_max_list_bytes, max_fields=runtime.head_limits.fields + PSEUDO_FIELDS
         )
         self._deadlines = Deadlines(runtime)
-        self._leaving = Leaving(runtime)
+        self._leaving = Leaving(self._sender)
 
         # What it does
         self._settings_at = -1.0  # when the client must have acknowledged SETTINGS; 0: it has, -1: it has sent none
@@ -287,7 +287,8 @@ class Http2Connection(FrameSink):
             self._break(exc)
             return
         if state is not None:
-            self._sender.queue(state.owner)
+            if state.owner is not None:
+                self._sender.queue(state.owner)
         elif not stream_id:
             self._sender.pump()
 

@@ -7,10 +7,9 @@ one that has left.
 from __future__ import annotations
 
 from gasgi.http2.channel import StreamChannel
-from gasgi.http2.sender import Queued
+from gasgi.http2.sender import Queued, Sender
 from gasgi.http2.stream import Http2Stream
 from gasgi.http2_codes import CANCEL
-from gasgi.serving.runtime import Runtime
 
 __all__ = ["Leaving"]
 
@@ -18,8 +17,9 @@ __all__ = ["Leaving"]
 class Leaving:
     """Those of one connection, alive or lost; swept once a second."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._runtime = sender.runtime
         self._streams: dict[Queued, float] = {}  # and when the grace period is over, in loop time
 
     def add(self, stream: Queued) -> None:
@@ -47,7 +47,7 @@ class Leaving:
             self.add(stream)
         if stream.read_at and now >= stream.read_at:
             self._end_stalled(stream)
-        elif stream.write_at and now >= stream.write_at:
+        elif stream.write_at and now >= stream.write_at and not self._sender.is_behind(stream, now):
             self._runtime.log.info("Client did not read stream %d for longer than gasgi_write_timeout_s", stream.number)
             self._give_up(stream)
 

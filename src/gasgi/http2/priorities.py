@@ -27,11 +27,11 @@ def read_priority(value: bytes) -> int:
     urgency = USUAL_URGENCY
     is_incremental = False
     for member in value.split(b","):
-        key, _, said = member.partition(b";")[0].strip(b" \t").partition(b"=")
+        key, equals, said = member.partition(b";")[0].strip(b" \t").partition(b"=")
         if key == b"u":
             urgency = _DIGITS.get(said, urgency)
         elif key == b"i":
-            is_incremental = said == b"?1" or (not said and is_incremental is False)
+            is_incremental = not equals or said == b"?1"
     return 2 * (urgency - USUAL_URGENCY) + is_incremental
 
 

@@ -45,9 +45,9 @@ class Requests:
     ) -> AppTask | None:
         """Return what is to be started, None for a request that has been answered; raise StreamError.
 
-        ``head`` is that of an upgrade; otherwise it is in the ``fields`` of an HpackDecoder that found the ``flaw``,
-        or has raised ``refusal``. ``held_at``: since when the request has waited for its turn, by the clock of slow
-        requests; 0: it has not.
+        ``head`` is that of an upgrade; otherwise it is in the ``fields`` of an HpackDecoder that found the ``flaw``, or
+        raised ``refusal``. ``held_at``: since when the request has waited for its turn, by the clock of slow requests;
+        0: it has not.
         """
         stream = Http2Stream(self._sender, state)
         state.owner = stream

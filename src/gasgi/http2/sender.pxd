@@ -49,6 +49,7 @@ cdef class Sender:
     cdef public bint is_watched
     cdef public Py_ssize_t number
     cdef public double last_active
+    cdef public double sent_at
     cdef public object row
     cdef public bint has_ranks
     cdef bint _is_turn_due
@@ -73,6 +74,7 @@ cdef class Sender:
     cpdef reset(self, Stream stream, long long code)
     cpdef stream_over(self)
     cpdef app_over(self)
+    cpdef bint is_behind(self, Queued stream, double now) except -1
     cpdef double due_in(self, double seconds) except? -1
     cpdef hold_head(self)
     cpdef bint holds_head(self) except -1

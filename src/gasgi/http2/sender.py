@@ -104,6 +104,7 @@ class Sender:
         self.is_watched = False  # by quiet_heads, for the streams: each of them would be held there
         self.number = 0
         self.last_active = 0.0  # when the latest stream ended
+        self.sent_at = 0.0  # when DATA left last
         self.row: Row = deque[Queued]()
         self.has_ranks = False  # the client has spoken of priorities: another one knows whose DATA goes next
         self._is_turn_due = False
@@ -176,6 +177,7 @@ class Sender:
             outbox.put(body)
         outbox.flush_soon()
         if size:
+            self.sent_at = self.runtime.now
             self.streams.take_send_window(stream, size)
             self.guard.data_sent(size)
 
@@ -215,6 +217,10 @@ class Sender:
     def due_in(self, seconds: float) -> float:
         """Return the loop time of a deadline; 0 for none."""
         return self.runtime.now + seconds if seconds > 0 else 0.0
+
+    def is_behind(self, stream: Queued, now: float) -> bool:
+        """Whether a stream waits for the DATA of others, more urgent ones, and not for the client, which takes them."""
+        return stream.is_in_row and now < self.sent_at + self.runtime.settings.write_timeout_s
 
     # For quiet_heads
 
