@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import gasgi
+from gasgi import compiled
 from gasgi.settings import OWN_SETTINGS
 from tests.support.certificates import Certificates, make_certificates
 
@@ -243,7 +243,7 @@ def test_module_without_arguments_is_the_command_where_the_file_names_the_applic
 def test_file_of_the_module_can_be_run_by_its_path(directory):
     """gunicorn's SIGUSR2 does so with what ``python -m gasgi`` started; its directory has a types.py."""
     done = run(
-        [sys.executable, str(Path(gasgi.__file__).parent / "__main__.py"), "--check-config", "main:app"], directory
+        [sys.executable, str(Path(compiled.__file__).with_name("__main__.py")), "--check-config", "main:app"], directory
     )
     assert (done.returncode, done.stderr) == (0, "")
 
