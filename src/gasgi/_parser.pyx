@@ -688,7 +688,6 @@ cdef class HeadParser:
     cdef RequestHead finish(self, bytes raw):
         """Have the fields of the whole head ``raw`` read and judged."""
         cdef RequestHead head = self.head
-        cdef bint has_body
         cdef Py_ssize_t field_count = self.field_count, start = self.fields_start - self.head_start
         self.head = None
         self.has_begun = self.has_skipped_crlf = False

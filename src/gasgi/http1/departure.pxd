@@ -28,4 +28,3 @@ cdef class Departure:
     cpdef end_stream(self, AppTask exchange)
     cpdef begin_grace(self, AppTask exchange, bint is_body_whole)
     cpdef end_grace(self, AppTask exchange)
-
