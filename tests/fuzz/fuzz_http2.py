@@ -70,7 +70,10 @@ def seeds() -> list[bytes]:
     block = encoder.encode_trailers(fields)
     trailers = encoder.encode_trailers([(b"a", b"b")])
     longer = encoder.encode_trailers([*fields, (b"content-length", b"5"), (b"priority", b"u=1, i"), (b"cookie", b"a")])
+    connect = [(b":method", b"CONNECT"), (b":protocol", b"websocket"), (b":scheme", b"http"), (b":path", b"/")]
+    opening = encoder.encode_trailers([*connect, (b":authority", b"a"), (b"sec-websocket-version", b"13")])
     frames = [
+        [(1, 4, 1, opening), (0, 0, 1, b"\x81\x82abcd\x09\x0b")],
         [(1, 4, 1, block), (0, 1, 1, b"hello")],
         [(1, 5, 1, block), (1, 5, 3, block), (3, 0, 1, bytes(4)), (8, 0, 0, b"\0\1\0\0"), (8, 0, 3, b"\0\1\0\0")],
         [

@@ -81,6 +81,14 @@ async def failing(scope: Any, receive: Any, send: Any) -> None:
     raise ValueError("meant")
 
 
+async def greeting(scope: Any, receive: Any, send: Any) -> None:
+    """Accept a WebSocket, greet and leave."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": "hello"})
+    await send({"type": "websocket.close"})
+
+
 APPS = (hello, echo, streaming, failing)
 
 
@@ -106,8 +114,11 @@ def check_http2(loop: asyncio.AbstractEventLoop, raw: bytes, points: list[int], 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         nonlocal calls
         calls += 1
-        assert scope["type"] == "http"
         assert scope["http_version"] == "2"
+        if scope["type"] == "websocket":
+            await greeting(scope, receive, send)
+            return
+        assert scope["type"] == "http"
         await APPS[variant % len(APPS)](scope, receive, send)
 
     served = Http2Served(app, BOUNDS, observer, loop=loop)
