@@ -79,7 +79,7 @@ class BuildAllOrNothing(build_ext):
         super().run()
         missing = [module.name for module in self.extensions if not Path(self.built_path(module)).exists()]
         if missing:
-            self.warn(f"gasgi: not compiled: {', '.join(missing)}; this build is the pure version")
+            self.warn(f"gasgi: not compiled: {', '.join(missing)}; this build is the pure-Python version")
             for module in self.extensions:
                 for path in {self.built_path(module), self.get_ext_fullpath(module.name)}:
                     Path(path).unlink(missing_ok=True)

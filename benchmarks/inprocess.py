@@ -2,14 +2,15 @@
 
 ``python benchmarks/inprocess.py hello=1000 ws=200`` feeds that many requests or messages to a connection on the fake
 transport of the tests and waits for each answer. Run with the same arguments, environment and build it executes
-the same instructions.
+the same instructions. Words without a number
+switch something on: ``sharing``, ``metrics``, ``slow``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import apps
 
@@ -104,9 +105,30 @@ HTTP2_REQUESTS = {
 }
 
 
-async def drive(plan: dict[str, int]) -> None:
+def switch_on(runtime: Runtime, names: Collection[str]) -> None:
+    """Switch on what a worker would have of the scoreboard."""
+    if not names:
+        return
+    # Here, since a commit that regress.py compares with may not have them.
+    from gasgi.reporting.meter import Meter
+    from gasgi.reporting.scoreboard import Scoreboard
+    from gasgi.reporting.slot_layout import SLOT_NUMBERS
+    from gasgi.reporting.slow_requests import SlowRequests
+    from gasgi.setting import read_buckets
+
+    slot = Scoreboard(bytearray(2 * SLOT_NUMBERS * 8)).reserve(runtime.log)
+    assert slot is not None
+    runtime.slot = slot
+    if "metrics" in names:
+        runtime.meter = Meter(slot, read_buckets(Settings().metrics_buckets))
+    if "slow" in names:
+        runtime.slow = SlowRequests(10.0, RecordingLog())
+
+
+async def drive(plan: dict[str, int], switched_on: Collection[str] = ()) -> None:
     """Feed what ``plan`` says: name to number of requests."""
     runtime = Runtime(asyncio.get_running_loop(), apps.app, Settings(), RecordingLog())
+    switch_on(runtime, switched_on)
     runtime.quiet_heads = QuietHeads(StandingClock())  # type: ignore[arg-type]  # all that it asks of a loop
     runtime.server_field = b"server: gasgi\r\n"
     runtime.date_field = b"date: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
@@ -155,10 +177,10 @@ def main() -> None:
     """Read the plan from the command line and drive it."""
     import uvloop
 
-    plan = {name: int(count) for name, _, count in (word.partition("=") for word in sys.argv[1:])}
+    plan = {name: int(count) for name, _, count in (word.partition("=") for word in sys.argv[1:]) if count}
     # uvloop, as in production: a turn of asyncio's own loop costs as many instructions as a request.
     loop = uvloop.new_event_loop()
-    loop.run_until_complete(drive(plan))
+    loop.run_until_complete(drive(plan, [word for word in sys.argv[1:] if "=" not in word]))
     loop.close()
 
 

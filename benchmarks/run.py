@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -26,6 +27,8 @@ from harness.workloads import QUICK as QUICK_WORKLOADS
 def main() -> int:
     """Run what the command line asks for and write one results file."""
     chosen = _read_arguments()
+    # The servers are in sessions of their own: somebody has to end them when this is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     cores = choose_cores(chosen.cores)
     workloads = choose_workloads(chosen.only or (QUICK_WORKLOADS if chosen.quick else list(GROUPS)))
     workloads = workloads if not chosen.extra_only else []

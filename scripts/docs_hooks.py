@@ -24,7 +24,7 @@ COSTS_MARK = "<!-- what options cost -->"
 REPOSITORY = re.search(r'^Source = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
 OUTWARD = re.compile(r"\]\(\.\./([^)\s]+)\)")
 LINK = re.compile(r"(!?)\[([^\]]+)\]\((?!https?:|#)([^)\s]+)\)")
-LONG_CODE = re.compile(r"(?<=[ >])<code>(\w[\w,/ .-]{24,})</code>")
+LONG_CODE = re.compile(r"(?<=[ >])<code>(\w[\w,/ .()\[\]-]{24,})</code>")
 FETCHED = re.compile(
     r"<(?:script|img|iframe)[^>]+src=[\"']?(?:https?:)?//|<link(?=[^>]+rel=[\"']?stylesheet)[^>]+href=[\"']?(?:https?:)?//"
 )

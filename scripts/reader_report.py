@@ -12,9 +12,9 @@ TARGET = re.compile(r" \(≤ [^)]*\) (?:met|\*\*missed\*\*)")
 # About the targets alone.
 SECTION = re.compile(r"^## The other promises\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 COUNT = re.compile(r"^\d+ of \d+ targets met\.\n\n?", re.MULTILINE)
-# Variants that are measured to decide something about gasgi; they would make a table of eleven columns.
-VARIANTS = frozenset({"floor-aiofastnet", "gasgi-asyncio", "granian-experimental"})
-
+# Variants that are measured to decide something about gasgi.
+VARIANT = re.compile(r"floor-.+|gasgi-asyncio|granian-experimental")
+EMPTY = frozenset({"–", ""})
 # What is switched on; the experiment, its variant without, its variant with; the section of the tuning guide.
 OPTIONS = (
     ("TLS, connections kept", "tls", "plain", "TLS, kept", "is-it-tls"),
@@ -30,14 +30,24 @@ def for_readers(report: str) -> str:
     """Return the report without targets and without variants of a server."""
     report = COUNT.sub("", SECTION.sub("", TARGET.sub("", report)))
     report = report.replace(", and the target in brackets. Below", ". Below")
-    return re.sub(r"(?:^\|.*\n)+", _without_variants, report, flags=re.MULTILINE)
+    return re.sub(r"(?:^\|.*\n)+", _narrow, report, flags=re.MULTILINE)
 
 
-def _without_variants(match: re.Match[str]) -> str:
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in match[0].splitlines()]
-    kept = [number for number, title in enumerate(rows[0]) if title not in VARIANTS]
-    lines = [[row[number] for number in kept] for row in rows if row[0] not in VARIANTS]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+def _narrow(match: re.Match[str]) -> str:
+    """Leave out variants, and give HTTP/2, which other servers speak, a table of its own."""
+    head, rule, *rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in match[0].splitlines()]
+    rows = [row for row in rows if not VARIANT.fullmatch(row[0])]
+    tables = []
+    for part in ([row for row in rows if row[0][:6] != "HTTP/2"], [row for row in rows if row[0][:6] == "HTTP/2"]):
+        kept = [
+            number
+            for number, title in enumerate(head)
+            if not VARIANT.fullmatch(title) and not (number and all(row[number] in EMPTY for row in part))
+        ]
+        lines = [[row[number] for number in kept] for row in (head, rule, *part)]
+        if part:
+            tables.append("".join("| " + " | ".join(line) + " |\n" for line in lines))
+    return "\n".join(tables)
 
 
 def option_costs(results: dict[str, Any]) -> str:

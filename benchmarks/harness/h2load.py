@@ -10,6 +10,8 @@ from harness.workloads import Workload
 
 __all__ = ["ask_command", "load_command", "read_report"]
 
+PATIENCE_S = 10
+
 _REQUESTS = re.compile(r"^requests: .*, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout$", re.MULTILINE)
 _DATA = re.compile(r"^traffic: .*\((\d+)\) data$", re.MULTILINE)
 _RATE = re.compile(r"^finished in \S+, ([\d.]+) req/s", re.MULTILINE)
@@ -22,11 +24,16 @@ def ask_command(workload: Workload, port: int, payload: Path | None) -> list[str
 
 
 def load_command(
-    workload: Workload, port: int, connections: int, duration_s: float, log: Path, payload: Path | None
+    workload: Workload, port: int, connections: int, requests: int, log: Path, payload: Path | None
 ) -> list[str]:
-    """As many requests as are answered in ``duration_s``; each is a line of ``log``."""
+    """So many requests, or one for each that may be under way, as a line of ``log`` each when they are answered.
+
+    Not h2load's ``--duration``: its end does not count what is under way, and a connection that is made too late for
+    it keeps h2load running for ever.
+    """
+    requests = max(requests, connections * workload.streams)
     words = ["h2load", "--threads=1", f"--clients={connections}", f"--max-concurrent-streams={workload.streams}"]
-    words += [f"--duration={round(duration_s * 1000)}ms", f"--log-file={log}"]
+    words += [f"--requests={requests}", f"--connection-inactivity-timeout={PATIENCE_S}", f"--log-file={log}"]
     return [*words, *_posting(workload, payload), _url(workload, port)]
 
 

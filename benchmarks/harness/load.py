@@ -59,7 +59,7 @@ class Load:
 
 
 def prepare(needs_websocket: bool, programs: Iterable[str] = ()) -> tuple[Path, Path]:
-    """Build the WebSocket load and a certificate; say what is missing on this machine. Return certificate and key."""
+    """Build the WebSocket loads and a certificate; say what is missing on this machine. Return certificate and key."""
     for program in ("wrk", "openssl", *programs):
         if not shutil.which(program):
             package = PACKAGES.get(program, program)
@@ -67,6 +67,7 @@ def prepare(needs_websocket: bool, programs: Iterable[str] = ()) -> tuple[Path, 
     BUILD.mkdir(exist_ok=True)
     if needs_websocket:
         compile_c("ws_load")
+        compile_c("ws_h2_load")
     certificate, key = BUILD / "certificate.pem", BUILD / "key.pem"
     if not key.exists():
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
@@ -75,12 +76,14 @@ def prepare(needs_websocket: bool, programs: Iterable[str] = ()) -> tuple[Path, 
     return certificate, key
 
 
-def compile_c(name: str, *options: str) -> None:
-    """Compile ``name``.c into ``BUILD`` unless that was done since it changed."""
-    BUILD.mkdir(exist_ok=True)
-    program, source = BUILD / name, HERE / f"{name}.c"
-    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+def compile_c(name: str, *options: str, folder: Path = BUILD) -> Path:
+    """Compile ``name``.c into ``folder`` unless that was done since it changed; return the program."""
+    folder.mkdir(exist_ok=True)
+    program, source = folder / name, HERE / f"{name}.c"
+    changed = max(path.stat().st_mtime for path in [source, *HERE.glob("*.h")])
+    if not program.exists() or program.stat().st_mtime < changed:
         subprocess.run(["cc", "-O2", *options, "-o", program, source], check=True)
+    return program
 
 
 def wait_for_port(port: int, is_alive: Any, deadline_s: float = 20.0) -> None:
@@ -101,7 +104,8 @@ def needed_programs(workloads: Iterable[Workload]) -> list[str]:
     """What ``workloads`` need beside the programs that every run needs."""
     needed: dict[str, None] = {}
     for workload in workloads:
-        needed |= dict.fromkeys(["h2load", "nghttp"] * workload.is_http2 + ["nginx"] * workload.is_proxied)
+        is_h2load = workload.is_http2 and not workload.is_websocket
+        needed |= dict.fromkeys(["h2load", "nghttp"] * is_h2load + ["nginx"] * workload.is_proxied)
     return list(needed)
 
 
@@ -160,14 +164,19 @@ def put_load(
     *,
     connections: int | None = None,
     pause_ms: int = 0,
+    requests: int | None = None,
 ) -> Load:
-    """Load ``port`` for ``duration_s`` from ``core``; raise LoadError when any answer was an error or too short."""
+    """Load ``port`` for ``duration_s`` from ``core``; raise LoadError when any answer was an error or too short.
+
+    ``requests``: how many a load makes that goes by their number, if it is known how many fill the time.
+    """
     count = connections or workload.connections
     if workload.is_websocket:
-        command = [str(BUILD / "ws_load"), str(port), str(count), str(workload.message_bytes), str(duration_s)]
+        program, each = ("ws_h2_load", [str(workload.streams)]) if workload.is_http2 else ("ws_load", [])
+        command = [str(BUILD / program), str(port), str(count), *each, str(workload.message_bytes), str(duration_s)]
         found = run_load(command, core, duration_s)
     elif workload.is_http2:
-        found = _run_h2load(workload, port, count, duration_s, core)
+        found = _run_h2load(workload, port, count, duration_s, core, requests)
     else:
         found = _run_wrk(workload, port, count, duration_s, core, pause_ms)
     if any(found["errors"].values()):
@@ -194,13 +203,23 @@ def _run_wrk(
     return run_load([*command, "--", *arguments] if arguments else command, core, duration_s)
 
 
-def _run_h2load(workload: Workload, port: int, connections: int, duration_s: float, core: int | None) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "answers"
-        command = h2load.load_command(workload, port, connections, duration_s, log, _write_payload(workload))
-        done = _run_pinned(command, core, duration_s)
-        found = h2load.read_report(done.stdout, log.read_text() if log.exists() else "", workload.is_tls)
-    return found or _complain(command, done)
+def _run_h2load(
+    workload: Workload, port: int, connections: int, duration_s: float, core: int | None, requests: int | None
+) -> dict[str, Any]:
+    """Make ``requests``, or ever more, up to ten times as many at a time, until they fill half of ``duration_s``."""
+    count = requests or 4 * connections * workload.streams
+    while True:
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "answers"
+            command = h2load.load_command(workload, port, connections, count, log, _write_payload(workload))
+            done = run_pinned(command, core, duration_s)
+            found = h2load.read_report(done.stdout, log.read_text() if log.exists() else "", workload.is_tls)
+        if found is None:
+            return _complain(command, done)
+        took_s = found["duration_us"] / 1e6
+        if requests or any(found["errors"].values()) or not found["answers"] or took_s >= duration_s / 2:
+            return found
+        count = round(count * min(10.0, duration_s / took_s))
 
 
 def wrk(connections: int, duration_s: float, *, timeout_s: int) -> list[str]:
@@ -211,7 +230,7 @@ def wrk(connections: int, duration_s: float, *, timeout_s: int) -> list[str]:
 
 def run_load(command: list[str], core: int | None, duration_s: float) -> dict[str, Any]:
     """Run a load pinned to ``core`` and return what its RESULT line says; raise LoadError without one."""
-    done = _run_pinned(command, core, duration_s)
+    done = run_pinned(command, core, duration_s)
     for line in done.stdout.splitlines():
         if line.startswith("RESULT "):
             found: dict[str, Any] = json.loads(line[7:])
@@ -219,16 +238,19 @@ def run_load(command: list[str], core: int | None, duration_s: float) -> dict[st
     return _complain(command, done)
 
 
-def _run_pinned(command: list[str], core: int | None, duration_s: float) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-        timeout=duration_s * 3 + 60,
-        preexec_fn=lambda: pin(core),
-        check=False,
-    )
+def run_pinned(command: list[str], core: int | None, duration_s: float) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command,
+            cwd=HERE,
+            capture_output=True,
+            text=True,
+            timeout=duration_s * 3 + 60,
+            preexec_fn=lambda: pin(core),
+            check=False,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise LoadError(f"{command[0]} did not end within {exc.timeout:.0f} s") from exc
 
 
 def _complain(command: list[str], done: subprocess.CompletedProcess[str]) -> NoReturn:

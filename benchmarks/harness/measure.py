@@ -112,17 +112,20 @@ class Bench:
         failed: dict[str, str] = {}
         with contextlib.ExitStack() as stack:
             running: dict[str, Running] = {}
+            rates: dict[str, float] = {}  # answers a second, as far as is known
             for server in servers:
                 try:
                     running[server.name] = stack.enter_context(self.running(server, workload))
-                    put_load(workload, running[server.name].port, self.warm_up_s, self.cores[1])
+                    warm_up = put_load(workload, running[server.name].port, self.warm_up_s, self.cores[1])
+                    rates[server.name] = warm_up.per_second
                     measured[server.name] = []
                 except LoadError as exc:
                     failed[server.name] = str(exc)
             for number in range(rounds):
                 for name in list(measured) if number % 2 == 0 else list(reversed(measured)):
                     try:
-                        measured[name].append(self._measure(running[name], workload))
+                        measured[name].append(self._measure(running[name], workload, rates[name]))
+                        rates[name] = measured[name][-1].per_second
                     except LoadError as exc:
                         failed[name] = f"{exc}\n{running[name].last_output()}"
                         del measured[name]
@@ -133,17 +136,18 @@ class Bench:
             "failed": failed,
         }
 
-    def _measure(self, running: Running, workload: Workload) -> Round:
+    def _measure(self, running: Running, workload: Workload, rate: float) -> Round:
         for _ in range(TRIES):
-            found = self._measure_once(running, workload)
+            found = self._measure_once(running, workload, rate)
             if not self.distance.is_far(found.distance_ns):
                 break
         return found
 
-    def _measure_once(self, running: Running, workload: Workload) -> Round:
+    def _measure_once(self, running: Running, workload: Workload, rate: float) -> Round:
         distance_ns = self.distance.wait_until_near()
         before = running.tree.cpu_time()
-        load = put_load(workload, running.port, self.duration_s * workload.stretch, self.cores[1])
+        duration_s = self.duration_s * workload.stretch
+        load = put_load(workload, running.port, duration_s, self.cores[1], requests=round(rate * duration_s))
         cpu_ns, user_share = running.tree.cpu_time().since(before)
         cpu_us = cpu_ns / load.answers / 1000
         pss_kib, rss_kib = running.tree.memory_kib()

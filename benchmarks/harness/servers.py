@@ -136,6 +136,11 @@ def _is_http1(workload: Workload) -> bool:
     return not workload.is_http2
 
 
+def _is_no_http2_websocket(workload: Workload) -> bool:
+    # For servers that do not know RFC 8441, and for one that says so and hands the application an HTTP request.
+    return not (workload.is_http2 and workload.is_websocket)
+
+
 def _is_fixed(workload: Workload) -> bool:
     return _has_floor(workload) and not workload.is_websocket
 
@@ -156,20 +161,21 @@ _ALL = [
     gasgi_server("gasgi", sys.executable),
     gasgi_server("gasgi-pure", sys.executable, extensions="off"),
     gasgi_server("gasgi-asyncio", sys.executable, loop="asyncio"),
-    Server("granian", _granian),
+    Server("granian", _granian, serves=_is_no_http2_websocket),
     # What granian calls experimental, and has for Python 3.10 and 3.11 only: shown, but not what gasgi is measured by.
     Server("granian-experimental", lambda launch: [*_granian(launch), *_EXPERIMENTAL], serves=_is_http1),
-    Server("peregrine", _peregrine, distribution="peregrine-server"),
+    Server("peregrine", _peregrine, serves=_is_no_http2_websocket, distribution="peregrine-server"),
     Server("h2corn", _h2corn, distribution="h2corn"),
     Server("uvicorn", _uvicorn("httptools"), serves=_is_http1),
     # A parser in Zig that it calls experimental, and its only one that speaks HTTP/2.
-    Server("uvicorn-zttp", _uvicorn("zttp")),
+    Server("uvicorn-zttp", _uvicorn("zttp"), serves=_is_no_http2_websocket),
     # The worker's own httptools and uvloop variant is its default.
     Server("uvicorn-worker", _gunicorn("uvicorn_worker.UvicornWorker"), serves=_is_http1),
     Server("hypercorn", _hypercorn),
     Server(
         "gunicorn",
         _gunicorn("asgi", "--asgi-loop", "uvloop", "--http-parser", "fast"),
+        serves=_is_no_http2_websocket,
     ),
     Server("floor", _floor("loop"), serves=_has_floor),
     Server("floor-aiofastnet", _floor("aiofastnet"), serves=_is_fixed),

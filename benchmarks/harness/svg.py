@@ -19,7 +19,9 @@ LABEL = 190
 BAR = 16
 
 
-def draw_bars(title: str, groups: Iterable[tuple[str, list[tuple[str, float, str]]]], unit: str) -> str:
+def draw_bars(
+    title: str, groups: Iterable[tuple[str, list[tuple[str, float, str]]]], unit: str, digits: int = 1
+) -> str:
     """One group of horizontal bars per (name, [(label, value, colour)]); each group has a scale of its own."""
     parts = []
     y = 50
@@ -32,7 +34,8 @@ def draw_bars(title: str, groups: Iterable[tuple[str, list[tuple[str, float, str
             parts.append(
                 f'<text x="{LABEL - 8}" y="{y + BAR - 4}" text-anchor="end">{escape(label)}</text>'
                 f'<rect x="{LABEL}" y="{y + 1}" width="{length:.1f}" height="{BAR - 3}" rx="2" fill="{colour}"/>'
-                f'<text class="soft" x="{LABEL + length + 6:.1f}" y="{y + BAR - 4}">{value:,.1f} {escape(unit)}</text>'
+                f'<text class="soft" x="{LABEL + length + 6:.1f}" y="{y + BAR - 4}">'
+                f"{value:,.{digits}f} {escape(unit)}</text>"
             )
             y += BAR
         y += 28

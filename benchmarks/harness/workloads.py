@@ -22,7 +22,7 @@ class Workload:
     script: str = "plain"
     argument: str = ""
     connections: int = 64
-    streams: int = 0  # requests at a time on each connection of HTTP/2
+    streams: int = 0  # requests, or WebSockets, at a time on each connection of HTTP/2
     app: str = "apps:app"
     is_tls: bool = False
     is_proxied: bool = False  # through an nginx that keeps its connections to the server
@@ -34,12 +34,12 @@ class Workload:
 
     @property
     def is_http2(self) -> bool:
-        """Whether h2load runs instead of wrk."""
+        """Whether h2load runs instead of wrk, and ws_h2_load instead of ws_load."""
         return self.streams > 0
 
     @property
     def is_websocket(self) -> bool:
-        """Whether the WebSocket load runs instead of wrk."""
+        """Whether a WebSocket load runs instead of wrk and h2load."""
         return self.message_bytes is not None
 
     @property
@@ -53,11 +53,13 @@ def _post(size: int, title: str) -> Workload:
     return Workload(name, f"POST echo {title}", path="/echo", script="post", body=None, payload=apps.fill(size))
 
 
-def _websocket(size: int, title: str, connections: int) -> Workload:
+def _websocket(size: int, title: str, connections: int, streams: int = 0) -> Workload:
+    name, words = f"ws-{title.replace(' ', '').lower()}", f"WebSocket echo {title}"
     return Workload(
-        f"ws-{title.replace(' ', '').lower()}",
-        f"WebSocket echo {title}",
+        f"h2-{name}" if streams else name,
+        f"HTTP/2 {words}, {connections} × {streams}" if streams else words,
         connections=connections,
+        streams=streams,
         message_bytes=size,
     )
 
@@ -132,7 +134,12 @@ _HTTP1 = [
         payload_type="application/json",
     ),
 ]
-_HTTP2 = [*_http2(is_tls=False), *_http2(is_tls=True)]
+_HTTP2 = [
+    *_http2(is_tls=False),
+    _websocket(1024, "1 KiB", 10, streams=10),
+    _websocket(65536, "64 KiB", 4, streams=4),
+    *_http2(is_tls=True),
+]
 WORKLOADS = {workload.name: workload for workload in [*_HTTP1, *_HTTP2]}
 # Names that stand for several.
 GROUPS = {"http1": [workload.name for workload in _HTTP1], "http2": [workload.name for workload in _HTTP2]}

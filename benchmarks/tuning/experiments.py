@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from harness.front import KEPT
 
@@ -42,6 +43,9 @@ def _collector(name: str, freeze: str, threshold: str) -> Variant:
 
 UNKEPT = "proxy_http_version 1.0; proxy_set_header Connection close;"
 
+FOUR = ("--workers", "4")
+ALONE = ("--config", str(Path(__file__).with_name("alone.py")))
+
 EXPERIMENTS = (
     Experiment(
         "blocking",
@@ -73,6 +77,17 @@ EXPERIMENTS = (
             Variant("4 workers", ("--workers", "4"), path="/blocking?ms=5"),
         ),
         ("per_second", "p99_ms"),
+        is_pinned=False,
+    ),
+    Experiment(
+        "sitting",
+        "16 clients that stay, at four workers that each request keeps for 5 ms",
+        (
+            Variant("each takes what comes", (*FOUR, *ALONE), path="/blocking?ms=5"),
+            Variant("workers share (always)", FOUR, path="/blocking?ms=5"),
+        ),
+        ("per_second", "p99_ms"),
+        16,
         is_pinned=False,
     ),
     Experiment(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -23,9 +24,10 @@ sys.path[:0] = [str(HERE.parent)]
 from harness import machine  # noqa: E402
 from harness.front import nginx  # noqa: E402
 from harness.load import LoadError, prepare, wait_for_port  # noqa: E402
-from harness.processes import ProcessTree, free_port  # noqa: E402
+from harness.processes import ProcessTree, free_port, prefer  # noqa: E402
 from harness.svg import COLOURS, draw_bars  # noqa: E402
 
+from tuning import sharing, sharing_page  # noqa: E402
 from tuning.experiments import EXPERIMENTS, Experiment, Variant  # noqa: E402
 from tuning.load import burst, put_wrk, wait_for_answer  # noqa: E402
 
@@ -45,7 +47,7 @@ FIGURES = {
 def main() -> int:
     """Run what the command line names, then draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = [experiment.name for experiment in EXPERIMENTS]
+    names = [*(experiment.name for experiment in EXPERIMENTS), sharing.NAME]
     parser.add_argument("--only", nargs="+", choices=names, metavar="EXPERIMENT", help=", ".join(names))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3, help="length of one load")
@@ -53,15 +55,27 @@ def main() -> int:
     chosen = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if not chosen.draw:
+        prefer(os.getpid())
         certificate, key = prepare(False)
         for experiment in EXPERIMENTS:
             if chosen.only is None or experiment.name in chosen.only:
                 print(experiment.title, flush=True)
                 found = Bench(chosen.seconds, certificate, key).run(experiment, chosen.rounds)
                 results[experiment.name] = {**machine.describe(), "seconds": chosen.seconds, "rounds": found}
-                RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+                keep(results)
+        if chosen.only is None or sharing.NAME in chosen.only:
+            print(sharing_page.TITLE, flush=True)
+            results[sharing.NAME] = {**machine.describe(), "rounds": sharing.measure(chosen.rounds)}
+            keep(results)
     draw(results)
+    if sharing.NAME in results:
+        sharing_page.draw(results[sharing.NAME], PAGES)
     return 0
+
+
+def keep(results: dict[str, Any]) -> None:
+    """Write what has been measured so far."""
+    RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
 
 
 class Bench:
@@ -113,6 +127,7 @@ class Bench:
             with (directory / "gunicorn.log").open("wb") as output:
                 tree = ProcessTree(command, 0 if is_pinned else None, variant.env, directory, output)
                 stack.callback(tree.stop)
+                prefer(tree.pids()[0])
                 try:
                     wait_for_port(port, tree.is_alive)
                 except LoadError as exc:

@@ -13,7 +13,7 @@ from gasgi.compiled import MODE as EXTENSIONS
 
 if TYPE_CHECKING or not IS_COMPILED:
     from gasgi._hpack_py import HpackDecoder, HpackEncoder, check_fields
-    from gasgi._parser_py import HeadLimits, HeadParser, RequestHead
+    from gasgi._parser_py import FieldReader, HeadLimits, HeadParser, RequestHead
     from gasgi._writer_py import encode_chunk, encode_response_head, join_message
     from gasgi._ws_mask_py import (
         MessageBuffer,
@@ -26,7 +26,7 @@ if TYPE_CHECKING or not IS_COMPILED:
     )
 else:
     from gasgi._hpack import HpackDecoder, HpackEncoder, check_fields
-    from gasgi._parser import HeadLimits, HeadParser, RequestHead
+    from gasgi._parser import FieldReader, HeadLimits, HeadParser, RequestHead
     from gasgi._writer import encode_chunk, encode_response_head, join_message
     from gasgi._ws_mask import (
         MessageBuffer,
@@ -40,6 +40,7 @@ else:
 
 __all__ = [
     "EXTENSIONS",
+    "FieldReader",
     "HeadLimits",
     "HeadParser",
     "HpackDecoder",

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Read HTTP/1.x request heads: find the end, hold the limits, validate, extract. Twin of _parser_py.py, same errors.
 
-The contract and the reasons stand in the twin; what is rare is left to request_rules, which both call.
+The contract and the reasons stand in the twin; what is rare is left to head_rules, which both call.
 """
 
 cimport cython
@@ -12,7 +12,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uint8_t
-from libc.string cimport memchr, memcmp
+from libc.string cimport memchr, memcmp, memset
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
@@ -31,7 +31,7 @@ from gasgi.head_rules import (
 )
 from gasgi.tables import METHODS, TOKEN_BYTES
 
-__all__ = ["HeadLimits", "HeadParser", "RequestHead"]
+__all__ = ["FieldReader", "HeadLimits", "HeadParser", "RequestHead"]
 
 cdef enum:
     CR = 13
@@ -139,6 +139,11 @@ cdef Py_ssize_t end_of_name(const uint8_t* source, Py_ssize_t start) noexcept no
     while LOWER[source[position]]:
         position += 1
     return position if position > start and source[position] == c":" else 0
+
+
+cdef bytes part(bytes data, Py_ssize_t start, Py_ssize_t end):
+    """Copy bytes; 0 <= start <= end <= len(data). A slice would make a slice object and two numbers first."""
+    return PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + start, end - start)
 
 
 cdef bint is_field_value(const uint8_t* value, Py_ssize_t size) noexcept nogil:
@@ -263,19 +268,49 @@ cdef class RequestHead:
 
 
 @cython.final
-@cython.internal
-cdef class _Fields:
-    """What the fields of one head say; taken apart here, since a callback of llhttp for each costs more."""
-    cdef object error
-    cdef bytes upgrade
-    cdef uint64_t seen
-    cdef Py_ssize_t count
-    cdef bint has_close
-    cdef bint has_keep_alive
-    cdef bint has_upgrade
-    cdef bint is_unusual
+cdef class FieldReader:
+    """Reads the fields of whole heads and has llhttp validate them; nothing is left of one head when it is read.
 
-    cdef int read(self, RequestHead head, const uint8_t* source, Py_ssize_t size) except -1:
+    Its attributes stand in the .pxd.
+    """
+
+    def __init__(self):
+        self.llhttp = HttpRequestParser(NO_CALLBACKS)
+        self.is_stale = False
+
+    cdef int read(self, RequestHead head, bytes raw, Py_ssize_t start, Py_ssize_t field_count,
+                  bint is_substituted) except -1:
+        """Read the fields of the head ``raw``, which begin at ``start``, have llhttp validate it, then judge them."""
+        cdef bint has_body
+        self.take_apart(head, <const uint8_t*>PyBytes_AS_STRING(raw) + start, PyBytes_GET_SIZE(raw) - start - 2)
+        has_body = head.is_chunked or head.content_length > 0
+        if is_substituted:
+            raw = SUBSTITUTE_LINE + raw[start:]
+        elif head.content_length > 0 and not head.is_chunked:
+            # llhttp would wait for the body, and starting it anew costs more than the rest of the head: it is told
+            # that there is none. The digits have been read here, from within the fields, so they lie within the copy.
+            raw = part(raw, 0, PyBytes_GET_SIZE(raw))
+            memset(PyBytes_AS_STRING(raw) + start + self.length_start, c"0", self.length_end - self.length_start)
+            has_body = False
+        if self.is_stale:
+            self.llhttp.__init__(NO_CALLBACKS)
+        self.is_stale = True
+        try:
+            self.llhttp.feed_data(raw)
+        except HttpParserUpgrade:
+            pass
+        except HttpParserError as exc:
+            error = self.take_error()
+            raise RequestError(400, str(exc)) if error is None or error.status == 400 else error from None
+        if self.error is not None:
+            raise self.take_error()
+        if self.count != field_count:
+            raise RequestError(400, "ambiguous field lines")
+        self.judge(head)
+        self.is_stale = self.is_unusual or has_body or not head.keep_alive
+        return 0
+
+    cdef int take_apart(self, RequestHead head, const uint8_t* source, Py_ssize_t size) except -1:
         """Take the lines apart, each of which ends with CRLF, as does the empty one behind ``size``.
 
         Stops where llhttp will refuse the head, which is then the answer, and at the first RequestError, which is kept
@@ -289,6 +324,7 @@ cdef class _Fields:
         self.upgrade = NOTHING
         self.seen = 0
         self.count = 0
+        self.length_start = self.length_end = 0
         self.has_close = self.has_keep_alive = self.has_upgrade = self.is_unusual = False
         head.headers = headers
         while start < size:
@@ -316,6 +352,9 @@ cdef class _Fields:
             else:
                 headers.append((known.lower, value))
                 if known.kind != PLAIN:
+                    if known.kind == CONTENT_LENGTH:
+                        self.length_start = first
+                        self.length_end = last
                     try:
                         self.read_special(head, known.kind, known.lower, value)
                     except RequestError as exc:
@@ -386,45 +425,35 @@ cdef class _Fields:
                     head.accepts_trailers = True
         return 0
 
+    cdef int judge(self, RequestHead head) except -1:
+        """Apply the rules that need more than one field."""
+        if head.is_chunked and head.content_length >= 0:
+            raise RequestError(400, "both content-length and transfer-encoding")
+        if head.http_version is HTTP_10:
+            if head.is_chunked:
+                raise RequestError(400, "transfer-encoding in HTTP/1.0")
+            head.keep_alive = self.has_keep_alive and not self.has_close
+            head.expects_continue = False
+        else:
+            if head.host is NOTHING:
+                raise RequestError(400, "host is missing")
+            head.keep_alive = not self.has_close
+            if self.has_upgrade:
+                head.upgrade = self.upgrade
+        return 0
+
 
 @cython.final
 cdef class HeadParser:
-    """Turn the bytes of one connection into request heads, one after the other."""
+    """Turn the bytes of one connection into request heads, one after the other. Its attributes stand in the .pxd."""
 
-    # Fixed for the connection
-    cdef object limits
-    cdef Py_ssize_t line_max
-    cdef Py_ssize_t fields_max
-    cdef Py_ssize_t field_bytes_max
-    cdef Py_ssize_t head_bytes_max
-    cdef object llhttp
-    cdef _Fields fields
-    cdef bint is_stale
-    # Bytes behind the last head
-    cdef bytes held
-    cdef Py_ssize_t held_start
-    # The unfinished head
-    cdef bytearray buffer
-    cdef RequestHead head
-    cdef bytes authority
-    cdef bint is_substituted
-    cdef bint has_begun
-    cdef bint has_skipped_crlf
-    cdef Py_ssize_t head_start
-    cdef Py_ssize_t fields_start
-    cdef Py_ssize_t line_start
-    cdef Py_ssize_t position
-    cdef Py_ssize_t field_count
-
-    def __init__(self, limits not None):
+    def __init__(self, limits not None, FieldReader fields=None):
         self.limits = limits
         self.line_max = limits.line
         self.fields_max = limits.fields
         self.field_bytes_max = limits.field_bytes
         self.head_bytes_max = limits.head_bytes
-        self.fields = _Fields()
-        self.llhttp = HttpRequestParser(NO_CALLBACKS)
-        self.is_stale = False
+        self.fields = FieldReader() if fields is None else fields
         self.held = NOTHING
         self.held_start = 0
         self.buffer = None
@@ -439,12 +468,14 @@ cdef class HeadParser:
         """Say whether some bytes of an unfinished head are held."""
         return self.buffer is not None
 
-    def feed(self, bytes data not None):
+    cpdef RequestHead feed(self, bytes data):
         """Read on in what was not taken, then in ``data``; return the head when its end is here.
 
         Raise RequestError once, then never feed again. ``feed(b"")`` reads a pipelined head out of the bytes held.
         """
         cdef Py_ssize_t start = 0, end, size
+        if data is None:
+            raise TypeError("feed takes bytes, not None")
         if self.buffer is not None:
             return self.feed_buffer(data)
         if self.held is not NOTHING:
@@ -468,14 +499,14 @@ cdef class HeadParser:
             self.held_start = end
         if self.head_start == 0 and end == size:
             return self.finish(data)
-        return self.finish(data[self.head_start:end])
+        return self.finish(part(data, self.head_start, end))
 
-    def take_leftover(self):
+    cpdef bytes take_leftover(self):
         """Return the bytes behind the last head and forget them."""
         cdef bytes leftover
         if self.held is NOTHING:
             return NOTHING
-        leftover = self.held[self.held_start:]
+        leftover = part(self.held, self.held_start, PyBytes_GET_SIZE(self.held))
         self.held = NOTHING
         self.held_start = 0
         return leftover
@@ -655,49 +686,15 @@ cdef class HeadParser:
         return 0
 
     cdef RequestHead finish(self, bytes raw):
-        """Read the fields of the whole head ``raw``, have llhttp validate it, then judge the fields together."""
+        """Have the fields of the whole head ``raw`` read and judged."""
         cdef RequestHead head = self.head
+        cdef bint has_body
         cdef Py_ssize_t field_count = self.field_count, start = self.fields_start - self.head_start
-        cdef _Fields fields = self.fields
-        fields.read(head, <const uint8_t*>PyBytes_AS_STRING(raw) + start, PyBytes_GET_SIZE(raw) - start - 2)
-        if self.is_substituted:
-            raw = SUBSTITUTE_LINE + raw[start:]
         self.head = None
         self.has_begun = self.has_skipped_crlf = False
         self.field_count = -1
-        if self.is_stale:
-            self.llhttp.__init__(NO_CALLBACKS)
-        try:
-            self.llhttp.feed_data(raw)
-        except HttpParserUpgrade:
-            pass
-        except HttpParserError as exc:
-            error = fields.take_error()
-            raise RequestError(400, str(exc)) if error is None or error.status == 400 else error from None
-        if fields.error is not None:
-            raise fields.take_error()
-        if fields.count != field_count:
-            raise RequestError(400, "ambiguous field lines")
-        self.judge(head, fields)
-        self.is_stale = fields.is_unusual or head.is_chunked or head.content_length > 0 or not head.keep_alive
-        return head
-
-    cdef int judge(self, RequestHead head, _Fields fields) except -1:
-        """Apply the rules that need more than one field."""
-        if head.is_chunked and head.content_length >= 0:
-            raise RequestError(400, "both content-length and transfer-encoding")
-        if head.http_version is HTTP_10:
-            if head.is_chunked:
-                raise RequestError(400, "transfer-encoding in HTTP/1.0")
-            head.keep_alive = fields.has_keep_alive and not fields.has_close
-            head.expects_continue = False
-        else:
-            if head.host is NOTHING:
-                raise RequestError(400, "host is missing")
-            head.keep_alive = not fields.has_close
-            if fields.has_upgrade:
-                head.upgrade = fields.upgrade
+        self.fields.read(head, raw, start, field_count, self.is_substituted)
         if self.authority is not None:
             head.host = self.authority
             head.headers = replace_host(head.headers, self.authority)
-        return 0
+        return head

@@ -26,7 +26,7 @@ from gasgi.head_rules import (
 )
 from gasgi.tables import METHODS, TOKEN_BYTES
 
-__all__ = ["HeadLimits", "HeadParser", "RequestHead"]
+__all__ = ["FieldReader", "HeadLimits", "HeadParser", "RequestHead"]
 
 _FIELDS = known_fields()
 # CONNECT is refused by read_request_line, and not every llhttp knows QUERY: both take the long way.
@@ -60,7 +60,7 @@ class RequestHead:
 class _FieldSink:
     """What llhttp calls for each field. The first refusal is kept, not raised: llhttp would wrap it.
 
-    Apart from HeadParser, so that parser and llhttp's parser do not refer to each other in a cycle.
+    Apart from FieldReader, so that it and llhttp's parser do not refer to each other in a cycle.
     """
 
     __slots__ = (
@@ -77,7 +77,7 @@ class _FieldSink:
     )
 
     def __init__(self) -> None:
-        # What the latest request of the connection said, and most say again.
+        # What the latest request said, and most say again.
         self.known_host: bytes | None = None
 
     def begin(self, head: RequestHead) -> None:
@@ -93,7 +93,7 @@ class _FieldSink:
         self.upgrade = b""
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        head = cast(RequestHead, self.head)
+        head: RequestHead = self.head  # type: ignore[assignment]  # called between ``begin`` and the end of the head
         self.count += 1
         known = _FIELDS.get(name)
         if known is None:
@@ -156,6 +156,66 @@ class _FieldSink:
             head.accepts_trailers = True
 
 
+class FieldReader:
+    """Reads the fields of whole heads, which llhttp validates; nothing is left of one head when it is read.
+
+    So one serves all connections of a worker: it would be a quarter of the memory of an idle one.
+    """
+
+    __slots__ = ("_is_stale", "_llhttp", "_sink")
+
+    def __init__(self) -> None:
+        self._sink = _FieldSink()
+        self._llhttp = HttpRequestParser(self._sink)
+        # llhttp waits for a body, has closed or has refused: it must start anew before the next head.
+        self._is_stale = False
+
+    def read(self, head: RequestHead, raw: bytes, field_count: int) -> None:
+        """Have llhttp validate the whole head ``raw`` and report its fields, then judge them together."""
+        sink = self._sink
+        if self._is_stale:
+            # Cheaper than a new parser.
+            self._llhttp.__init__(sink)  # type: ignore[misc]  # re-initialising is the point
+        self._is_stale = True
+        sink.begin(head)
+        try:
+            self._llhttp.feed_data(raw)
+        except HttpParserUpgrade:
+            # Whether an upgrade is taken is for the connection to say; llhttp is told nothing of it.
+            pass
+        except HttpParserCallbackError:
+            raise
+        except HttpParserError as exc:
+            # Of two faults the one that says more than that this is no HTTP.
+            error = sink.take_error()
+            raise RequestError(400, str(exc)) if error is None or error.status == 400 else error from None
+        finally:
+            sink.head = None
+        if sink.error is not None:
+            raise cast(RequestError, sink.take_error())
+        if sink.count != field_count:
+            # llhttp saw other lines than were counted here, so one of the two was misled.
+            raise RequestError(400, "ambiguous field lines")
+        if head.is_chunked and head.content_length >= 0:
+            # RFC 9112, 6.3: a smuggling attempt, so refuse instead of choosing. llhttp refuses it first.
+            raise RequestError(400, "both content-length and transfer-encoding")
+        if head.http_version == "1.0":
+            if head.is_chunked:
+                # RFC 9112, 6.1: a faulty message; the hop before may have framed it otherwise.
+                raise RequestError(400, "transfer-encoding in HTTP/1.0")
+            head.keep_alive = sink.has_keep_alive and not sink.has_close
+            # RFC 9110, 10.1.1 and 7.8: HTTP/1.0 expects nothing and changes to nothing.
+            head.expects_continue = False
+        else:
+            if not head.host:
+                # RFC 9112, 3.2.
+                raise RequestError(400, "host is missing")
+            head.keep_alive = not sink.has_close
+            if sink.has_upgrade:
+                head.upgrade = sink.upgrade
+        self._is_stale = sink.is_unusual or head.is_chunked or head.content_length > 0 or not head.keep_alive
+
+
 class HeadParser:
     """Turn the bytes of one connection into request heads, one after the other."""
 
@@ -163,6 +223,7 @@ class HeadParser:
         "_authority",
         "_buffer",
         "_field_count",
+        "_fields",
         "_fields_start",
         "_has_begun",
         "_has_skipped_crlf",
@@ -170,22 +231,16 @@ class HeadParser:
         "_head_start",
         "_held",
         "_held_start",
-        "_is_stale",
         "_is_substituted",
         "_limits",
         "_line_start",
-        "_llhttp",
         "_position",
-        "_sink",
     )
 
-    def __init__(self, limits: HeadLimits) -> None:
+    def __init__(self, limits: HeadLimits, fields: FieldReader | None = None) -> None:
         # Fixed for the connection
         self._limits = limits
-        self._sink = _FieldSink()
-        self._llhttp = HttpRequestParser(self._sink)
-        # llhttp waits for a body or has closed: it must start anew before the next head.
-        self._is_stale = False
+        self._fields = FieldReader() if fields is None else fields
         # Bytes behind the last head: an offset instead of a slice, or a pipelined burst would be copied once a head
         self._held = b""
         self._held_start = 0
@@ -369,63 +424,18 @@ class HeadParser:
         self._authority = unusual.authority
 
     def _finish(self, raw: bytes) -> RequestHead:
-        """Have llhttp validate the whole head ``raw`` and report its fields, then judge them together."""
-        head = cast(RequestHead, self._head)
+        """Have the fields of the whole head ``raw`` read and judged."""
+        head: RequestHead = self._head  # type: ignore[assignment]  # its first line has been read
         field_count = self._field_count
-        sink = self._sink
         if self._is_substituted:
             # llhttp knows fewer methods, versions and targets than are allowed here; it validates the fields only.
             raw = b"GET / HTTP/1.1\r\n" + raw[self._fields_start - self._head_start :]
         self._head = None
         self._has_begun = self._has_skipped_crlf = False
         self._field_count = -1
-        if self._is_stale:
-            # Cheaper than a new parser.
-            self._llhttp.__init__(sink)  # type: ignore[misc]  # re-initialising is the point
-        sink.begin(head)
-        try:
-            self._llhttp.feed_data(raw)
-        except HttpParserUpgrade:
-            # Whether an upgrade is taken is for the connection to say; llhttp is told nothing of it.
-            pass
-        except HttpParserCallbackError:
-            raise
-        except HttpParserError as exc:
-            # Of two faults the one that says more than that this is no HTTP.
-            error = sink.take_error()
-            raise RequestError(400, str(exc)) if error is None or error.status == 400 else error from None
-        finally:
-            sink.head = None
-        if sink.error is not None:
-            raise cast(RequestError, sink.take_error())
-        if sink.count != field_count:
-            # llhttp saw other lines than were counted here, so one of the two was misled.
-            raise RequestError(400, "ambiguous field lines")
-        self._judge(head)
-        self._is_stale = sink.is_unusual or head.is_chunked or head.content_length > 0 or not head.keep_alive
-        return head
-
-    def _judge(self, head: RequestHead) -> None:
-        """Apply the rules that need more than one field."""
-        sink = self._sink
-        if head.is_chunked and head.content_length >= 0:
-            # RFC 9112, 6.3: a smuggling attempt, so refuse instead of choosing. llhttp refuses it first.
-            raise RequestError(400, "both content-length and transfer-encoding")
-        if head.http_version == "1.0":
-            if head.is_chunked:
-                # RFC 9112, 6.1: a faulty message; the hop before may have framed it otherwise.
-                raise RequestError(400, "transfer-encoding in HTTP/1.0")
-            head.keep_alive = sink.has_keep_alive and not sink.has_close
-            # RFC 9110, 10.1.1 and 7.8: HTTP/1.0 expects nothing and changes to nothing.
-            head.expects_continue = False
-        else:
-            if not head.host:
-                # RFC 9112, 3.2.
-                raise RequestError(400, "host is missing")
-            head.keep_alive = not sink.has_close
-            if sink.has_upgrade:
-                head.upgrade = sink.upgrade
+        self._fields.read(head, raw, field_count)
         if self._authority is not None:
             # RFC 9112, 3.2.2: the authority of an absolute target replaces what Host says.
             head.host = self._authority
             head.headers = replace_host(head.headers, self._authority)
+        return head

@@ -152,11 +152,12 @@ def _show(address: str | tuple[str, int], text: str) -> None:
 
     console = Console()
     before, asked_at = _ask(address), time.monotonic()
-    is_terminal = console.is_terminal and sys.stdin.isatty()
-    if not is_terminal:
+    # A dumb terminal moves no cursor: nothing can be drawn over there.
+    is_live = console.is_terminal and not console.is_dumb_terminal and sys.stdin.isatty()
+    if not is_live:
         time.sleep(REFRESH_S)
         now = _ask(address)
-        console.print(_table(rows(before, now, time.monotonic() - asked_at), now, text, console.width))
+        console.print(_table(rows(before, now, time.monotonic() - asked_at), now, text, console.width, is_live))
         return
     first = _table(rows(before, before, 1.0), before, text, console.width)
     with _keys() as pressed, Live(first, console=console, screen=True, auto_refresh=False) as live:
@@ -167,14 +168,14 @@ def _show(address: str | tuple[str, int], text: str) -> None:
             before, asked_at = now, then
 
 
-def _table(found: list[Row], told: dict[str, Any], text: str, width: int) -> Any:
+def _table(found: list[Row], told: dict[str, Any], text: str, width: int, is_live: bool = True) -> Any:
     from rich.table import Table
 
     is_narrow = width < 80
     queues = "".join(f"queue at {address}: {waiting} of {most}\n" for address, waiting, most in told["queues"])
     table = Table(
         title=f"gasgi top {text}",
-        caption=queues + "q quits",
+        caption=queues + "q quits" if is_live else queues.rstrip(),
         box=None,
         padding=(0, 1, 0, 0) if is_narrow else (0, 2, 0, 0),
         pad_edge=False,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
-from harness import h2load
+import pytest
+from harness import h2load, load
 from harness.workloads import WORKLOADS
 
 # h2load 1.52, shortened.
@@ -65,10 +67,55 @@ def test_without_a_report_there_are_no_figures() -> None:
 
 
 def test_a_post_goes_out_with_its_file_and_its_type() -> None:
-    command = h2load.load_command(WORKLOADS["h2s-post-1kib"], 8000, 10, 1.5, Path("log"), Path("body"))
+    command = h2load.load_command(WORKLOADS["h2s-post-1kib"], 8000, 10, 5000, Path("log"), Path("body"))
 
     assert command == [
-        *("h2load", "--threads=1", "--clients=10", "--max-concurrent-streams=10", "--duration=1500ms"),
-        *("--log-file=log", "--data=body", "--header", "content-type: application/octet-stream"),
+        *("h2load", "--threads=1", "--clients=10", "--max-concurrent-streams=10", "--requests=5000"),
+        *("--connection-inactivity-timeout=10", "--log-file=log"),
+        *("--data=body", "--header", "content-type: application/octet-stream"),
         "https://127.0.0.1:8000/echo",
     ]
+
+
+def test_no_connection_is_without_its_share_of_requests() -> None:
+    assert "--requests=100" in h2load.load_command(WORKLOADS["h2-10x10"], 8000, 10, 7, Path("log"), None)
+
+
+@pytest.mark.parametrize(
+    ("rates", "known", "made"),
+    [
+        ([100_000, 100_000, 50_000], None, [400, 4_000, 40_000]),
+        ([100_000, 5_000], None, [400, 4_000]),
+        ([300], None, [400]),
+        ([100_000], 700, [700]),
+    ],
+    ids=["fast", "slower than it seemed", "slow", "known"],
+)
+def test_a_load_without_a_number_grows_until_it_fills_the_time(
+    rates: list[int], known: int | None, made: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = []
+
+    def run(command: list[str], core: int | None, duration_s: float) -> subprocess.CompletedProcess[str]:
+        (word,) = (word for word in command if word.startswith("--requests="))
+        counts.append(int(word.partition("=")[2]))
+        text = REPORT.format(failed=0, errored=0, timeout=0).replace("8181 succeeded", f"{counts[-1]} succeeded")
+        text = text.replace("8181.00 req/s", f"{rates[len(counts) - 1]}.00 req/s").replace("(106353)", "(99999999)")
+        return subprocess.CompletedProcess(command, 0, text, "")
+
+    monkeypatch.setattr(load, "run_pinned", run)
+
+    found = load.put_load(WORKLOADS["h2-10x10"], 8000, 1.0, None, requests=known)
+
+    assert counts == made
+    assert found.answers == made[-1]
+
+
+def test_a_load_that_does_not_end_is_an_error_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(command: list[str], *, timeout: float, **keys: object) -> None:
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(subprocess, "run", run)
+
+    with pytest.raises(load.LoadError, match="did not end within 63 s"):
+        load.put_load(WORKLOADS["hello"], 8000, 1.0, None)

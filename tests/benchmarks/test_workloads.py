@@ -29,6 +29,12 @@ def test_programs_are_asked_for_only_where_a_workload_runs_them() -> None:
     ]
 
 
+def test_websockets_over_http_2_have_a_load_of_their_own() -> None:
+    assert needed_programs([WORKLOADS["h2-ws-1kib"]]) == []
+    able = [name for name, server in SERVERS.items() if server.serves(WORKLOADS["h2-ws-1kib"])]
+    assert able == ["gasgi", "gasgi-pure", "gasgi-asyncio", "h2corn", "hypercorn"]
+
+
 def test_a_quick_run_needs_no_nginx() -> None:
     assert "nginx" not in needed_programs(WORKLOADS[name] for name in QUICK)
 

@@ -193,6 +193,9 @@ def test_reads_the_same_after_any_head_as_a_new_parser(twin: ModuleType) -> None
         GET[:-2] + b"Connection: close\r\n\r\n",
         GET[:-2] + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n",
         GET[:-2] + b"Content-Length: 5\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length:\t 0017 \t\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
+        b"QUERY http://b/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n",
+        GET[:-2] + b"Content-Length: 5\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
         GET[:-2] + b"Transfer-Encoding: chunked\r\n\r\n",
         b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
     ]
@@ -201,6 +204,45 @@ def test_reads_the_same_after_any_head_as_a_new_parser(twin: ModuleType) -> None
             parser = twin.HeadParser(HeadLimits())
             parser.feed(first)
             assert describe(parser.feed(second)) == describe(twin.HeadParser(HeadLimits()).feed(second)), first
+
+
+def outcome(parser: Any, raw: bytes) -> Any:
+    try:
+        return describe(parser.feed(raw))
+    except RequestError as exc:
+        return exc.status
+
+
+def test_one_reader_of_fields_serves_many_connections(twin: ModuleType) -> None:
+    heads = [
+        GET,
+        b"GET / HTTP/1.0\r\n\r\n",
+        b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        GET[:-2] + b"Connection: close\r\n\r\n",
+        GET[:-2] + b"Connection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+        GET[:-2] + b"Proxy-Connection: close\r\n\r\n",
+        GET[:-2] + b"Content-Length: 5\r\n\r\n",
+        GET[:-2] + b"Content-Length: 0\r\n\r\n",
+        GET[:-2] + b"Transfer-Encoding: chunked\r\n\r\n",
+        GET[:-2] + b"Expect: 100-continue\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+        # Refused by llhttp, in the middle of a name and of a value, by a field, by what the fields say together.
+        GET[:-2] + b"A\x00: 1\r\n\r\n",
+        GET[:-2] + b"A: \x00\r\n\r\n",
+        GET[:-2] + b"Content-Length: x\r\n\r\n",
+        GET[:-2] + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\n",
+        GET[:-2] + b"Expect: x\r\n\r\n",
+        GET[:-2] + b"Transfer-Encoding: gzip\r\n\r\n",
+        GET[:-2] + b"Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
+        b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+    ]
+    reader = twin.FieldReader()
+    for first in heads:
+        for second in heads:
+            outcome(twin.HeadParser(HeadLimits(), reader), first)
+            alone = outcome(twin.HeadParser(HeadLimits()), second)
+            assert outcome(twin.HeadParser(HeadLimits(), reader), second) == alone, first
 
 
 def test_makes_no_cycles(twin: ModuleType) -> None:

@@ -48,6 +48,51 @@ async def stream() -> StreamingResponse:
     return StreamingResponse(rows())
 
 
+lock = asyncio.Lock()
+queue: asyncio.Queue[int] = asyncio.Queue()
+pool = asyncio.Semaphore(0)
+
+
+async def query_pool() -> None:
+    async with pool:
+        pass
+
+
+@app.get("/pool")
+async def in_a_pool() -> None:
+    await query_pool()
+
+
+@app.get("/lock")
+async def behind_a_lock() -> None:
+    async with lock, lock:
+        pass
+
+
+@app.get("/queue")
+async def at_a_queue() -> None:
+    await queue.get()
+
+
+@app.get("/task")
+async def for_another_task() -> None:
+    await asyncio.create_task(query_database())
+
+
+@app.get("/gather")
+async def for_several() -> None:
+    await asyncio.gather(asyncio.sleep(0), query_database())
+
+
+def compute() -> None:
+    leave.wait(300)
+
+
+@app.get("/to-thread")
+async def for_a_thread() -> None:
+    await asyncio.to_thread(compute)
+
+
 @app.post("/upload")
 async def upload(request: Request) -> dict[str, Any]:
     return {"size": len(await request.body())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -108,6 +109,31 @@ def test_answers_while_a_worker_is_blocked_and_while_it_is_full(start, target):
         for client in (first, second):
             client.sendall(b"GET /block HTTP/1.1\r\nHost: test\r\n\r\n")
         wait_until(lambda: target.scrape()["gasgi_requests_in_progress"] == 2, "both to be blocked")
+    server.kill()
+
+
+def test_answers_while_all_workers_are_full_and_tells_who_waits(start, target):
+    server = start(APP, "--worker-connections", "2", config=target.config, workers=2)
+    with contextlib.ExitStack() as stack:
+        for _ in range(7):
+            stack.enter_context(socket.create_connection(server.address, timeout=DEADLINE_S))
+        wait_until(lambda: target.scrape()["gasgi_connections_accepted_total"] == 4, "all to be full")
+        wait_until(lambda: target.scrape()["gasgi_connections"] == 4, "each to be counted once")
+        for _ in range(10):
+            seen = target.scrape()
+            assert seen["gasgi_workers"] == 2
+            assert sum(value for name, value in seen.items() if name.startswith("gasgi_accept_queue{")) == 3
+    server.stop()
+
+
+def test_a_sibling_answers_while_a_worker_holds_the_lock_of_its_interpreter(start, target):
+    server = start(APP, config=target.config, workers=2)
+    with socket.create_connection(server.address) as client:
+        client.sendall(b"GET /block-c HTTP/1.1\r\nHost: test\r\n\r\n")
+        wait_until(lambda: target.scrape()["gasgi_requests_in_progress"] == 1, "it to be blocked")
+        for _ in range(10):
+            seen = target.scrape()
+            assert (seen["gasgi_workers"], seen["gasgi_requests_in_progress"]) == (2, 1)
     server.kill()
 
 

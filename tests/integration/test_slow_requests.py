@@ -19,6 +19,12 @@ CONFIG = "gasgi_slow_request_ms = 200\n"
         ("/nested", "query_database"),
         ("/thread", "in_a_thread"),
         ("/stream", "query_database"),
+        ("/pool", "query_pool"),
+        ("/lock", "behind_a_lock"),
+        ("/queue", "at_a_queue"),
+        ("/task", "query_database"),
+        ("/gather", "query_database"),
+        ("/to-thread", "compute"),
         ("/upload", "upload"),
     ],
 )

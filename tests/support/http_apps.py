@@ -84,6 +84,7 @@ class Recorder:
 class Stepper:
     """An app that a test leads by the hand: each call waits until the test lets it go on.
 
+    Beside ``Call`` because its steps are queued ahead and run in the app's own task, several in one turn of the loop.
     ``calls`` holds one list per call, of what came of each step: a message received, None, or the exception.
     """
 
@@ -119,7 +120,10 @@ class Stepper:
 
 
 class Call:
-    """One call of an app that the test speaks for: ``say`` and ``hear`` are its send and receive."""
+    """One call of an app that the test speaks for: ``say`` and ``hear`` are its send and receive.
+
+    Beside ``Stepper`` because each event is sent from outside the app's task, and the test has its outcome at once.
+    """
 
     def __init__(self, served: Served, scope: Any, receive: Any, send: Any) -> None:
         self.served = served

@@ -22,6 +22,7 @@ PROGRAMS = {
     "curl": ("curl", ("curl",)),
     "nghttp": ("nghttp2-client", ("nghttp",)),
     "h2load": ("nghttp2-client", ("h2load",)),
+    "systemd-analyze": ("systemd", ("systemd-analyze",)),
     "chromium": ("chromium", ("chromium", "google-chrome", "chromium-browser")),
     "prometheus": ("prometheus", ("prometheus",)),
 }

@@ -10,6 +10,7 @@ import pytest
 
 from gasgi.errors import SettingError
 from gasgi.reporting import metrics
+from gasgi.worker import accept_queue
 from gasgi.worker.metrics_server import bind_metrics
 
 
@@ -68,5 +69,5 @@ def test_tells_the_queue_of_a_tcp_listener_alone(tmp_path: Path):
         other.bind(str(tmp_path / "s"))
         other.listen()
         client.connect(listener.getsockname())
-        found = metrics.accept_queues([listener, other])
+        found = accept_queue.accept_queues([listener, other])
         assert found == ([(address(listener), 1, 7)] if hasattr(socket, "TCP_INFO") else [])

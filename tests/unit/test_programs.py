@@ -78,7 +78,9 @@ def test_a_target_fails_with_one_sentence(bin, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1
-    assert err.endswith("apt-get install nginx-light haproxy apache2-bin wrk curl nghttp2-client chromium prometheus\n")
+    assert err.endswith(
+        "apt-get install nginx-light haproxy apache2-bin wrk curl nghttp2-client systemd chromium prometheus\n"
+    )
     install(bin, "nginx")
     assert programs.main(["nginx"]) == 0
 
@@ -86,7 +88,7 @@ def test_a_target_fails_with_one_sentence(bin, capsys):
 def test_ci_is_told_the_packages_of_what_is_missing(bin, capsys):
     install(bin, "nginx")
     assert programs.main(["--packages"]) == 0
-    assert capsys.readouterr().out == "haproxy apache2-bin wrk curl nghttp2-client chromium prometheus\n"
+    assert capsys.readouterr().out == "haproxy apache2-bin wrk curl nghttp2-client systemd chromium prometheus\n"
 
 
 def find_in_tests(pattern: str) -> dict[str, set[str]]:

@@ -377,12 +377,13 @@ def test_a_worker_that_is_full_when_trouble_is_over_accepts_once_there_is_room(b
     it.server.start_accepting()
     it.arrive(FakeSocket())
     it.arrive(OSError(errno.EMFILE, "too many"))
-    it.runtime.connections.add(others := HttpConnection(it.runtime))  # as one whose handshake ends just now
-    it.runtime.connections.add(HttpConnection(it.runtime))
+    others = [HttpConnection(it.runtime) for _ in range(2)]  # as those whose handshakes end just now
+    for connection in others:
+        connection.connection_made(FakeTransport())
     it.loop.pass_time(1.0)
     assert it.loop.reader is None
-    it.runtime.connections.clear()
-    it.runtime.forget(others)
+    for connection in others:
+        connection.connection_lost(None)
     assert it.loop.reader is not None
 
 

@@ -34,7 +34,8 @@ class Siblings:
             self.slots.append(slot)
         self.own = self.slots[0]
         self.others = self.slots[1:]
-        self.sharing = Sharing(self.own)
+        self.waiting = 0
+        self.sharing = Sharing(self.own, lambda: self.waiting)
 
     def hold(self, *connections: int) -> None:
         for slot, count in zip(self.others, connections, strict=True):
@@ -62,6 +63,21 @@ def test_takes_a_quarter_more_than_siblings_that_have_many(it: Siblings) -> None
     it.hold(90, 100, 110)
     assert it.room(100) == 25
     assert it.room(125) == 0
+
+
+def test_takes_its_part_of_a_queue_before_siblings_have_come_for_theirs(it: Siblings) -> None:
+    it.waiting = 60
+    assert it.room(4) == 12  # of 64 connections, sixteen are a quarter
+    it.hold(16, 10, 0)
+    it.waiting = 22
+    assert it.room(16) == 0
+
+
+def test_a_part_of_the_queue_is_what_is_fair_with_those_that_siblings_hold(it: Siblings) -> None:
+    it.hold(20, 0, 0)
+    it.waiting = 60
+    assert it.room(0) == 8, "by what siblings hold, and they have waited for nobody"
+    assert it.room(10) == 12
 
 
 def test_says_what_it_holds_and_that_it_looked(it: Siblings) -> None:
@@ -109,6 +125,21 @@ def test_siblings_that_have_not_looked_are_deaf_until_they_look(it: Siblings) ->
     assert it.room(11) == 1  # measured by the others alone, 10 and 2 above
     it.pass_time(0.001)
     assert it.room(11) == 0
+
+
+def test_the_part_of_the_deaf_is_taken_at_a_growing_pace(it: Siblings) -> None:
+    it.waiting = 16
+    it.hold(0, 16, 16)
+    it.pass_time(0.001)
+    assert it.room(16) == 0
+    it.pass_time(PATIENCE_S, looking=(1, 2))
+    assert it.room(16) == 1
+    it.pass_time(0.001, looking=(1, 2))
+    it.waiting = 15
+    assert it.room(17) == 2
+    it.waiting = 2
+    it.pass_time(0.001, looking=(1, 2))
+    assert it.room(19) == 1, "no more than a quarter above the two that hear"
 
 
 def test_takes_what_the_deaf_have_not_come_for_at_a_pace_that_lets_them_come(it: Siblings) -> None:

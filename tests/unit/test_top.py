@@ -74,6 +74,20 @@ def test_fits_into_wide_and_narrow_terminals(width, has_pid):
     assert max(map(len, text.splitlines())) <= width
 
 
+@pytest.mark.parametrize("variables", [{"TERM": "dumb", "FORCE_COLOR": "1"}, {"TERM": "xterm"}], ids=["dumb", "none"])
+def test_prints_once_where_nothing_can_be_drawn_over(monkeypatch, capsys, variables):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    answers = [BEFORE, NOW]
+    monkeypatch.setattr(top, "_ask", lambda address: answers.pop(0))
+    monkeypatch.setattr(top, "REFRESH_S", 0.0)
+    monkeypatch.setattr(top.sys.stdin, "isatty", lambda: True, raising=False)
+    top.main(["127.0.0.1:9100"])
+    shown = capsys.readouterr().out
+    assert "queue at 127.0.0.1:8000: 3 of 2048" in shown
+    assert "q quits" not in shown
+
+
 def test_nobody_there_is_a_sentence(capsys):
     with pytest.raises(SystemExit) as raised:
         top.main(["unix:/no/such/socket"])

@@ -25,7 +25,8 @@ cdef class HttpExchange(AppTask):
     cpdef feed_body(self, bytes data)
     cpdef end_body(self)
 
-    cdef _send(self, dict message)
+    @cython.locals(event=dict)
+    cpdef send(self, message)
     cdef dict _next_message(self)
     cdef dict _take_body(self)
     cdef _wake(self)

@@ -151,19 +151,17 @@ class HttpExchange(AppTask):
         the app's own header iterable raises.
         """
         try:
-            return self._send(message if type(message) is dict else checked_event(message))
+            event = message if type(message) is dict else checked_event(message)
+            kind = event.get("type")
+            if kind == "http.response.body":
+                return self._send_body(event)
+            if kind == "http.response.start":
+                return self._send_start(event)
+            return self._send_other(kind, event)
         except Exception as exc:
             return Failed(exc, self.send_dropped)
 
     # Helpers
-
-    def _send(self, message: dict[str, Any]) -> Awaitable[None]:
-        kind = message.get("type")
-        if kind == "http.response.body":
-            return self._send_body(message)
-        if kind == "http.response.start":
-            return self._send_start(message)
-        return self._send_other(kind, message)
 
     def _next_message(self) -> dict[str, Any] | None:
         if self._state == COMPLETE:

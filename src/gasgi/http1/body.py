@@ -86,6 +86,10 @@ class LengthBody(MessageBody):
         if self.is_complete:
             self._leftover += data
             return _NOTHING
+        if size == self._remaining:
+            self._remaining = 0
+            self.is_complete = True
+            return data
         body = data[: self._remaining]
         self._leftover = data[self._remaining :]
         self._remaining = 0

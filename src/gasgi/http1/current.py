@@ -74,7 +74,8 @@ class CurrentRequest:
         exchange = HttpExchange()
         exchange.prepare(runtime, response, scope, head)
         self.exchange = exchange
-        exchange.timing = response.timing
+        if runtime.slow is not None:  # the metrics need no more than the begin and the end
+            exchange.timing = response.timing
         if head.is_chunked or head.content_length > 0:
             self._body.begin(head, exchange)
         if self._departure is not None and not self._inbox.is_behind:
@@ -98,7 +99,8 @@ class CurrentRequest:
         if exchange is not None:
             exchange.complete()
         self._deadlines.grace_at = 0.0
-        self._body.end()
+        if self._body.exchange is not None:
+            self._body.end()
         response = self._response
         if response.record is not None or response.timing is not None:
             response.report(status)

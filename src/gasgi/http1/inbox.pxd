@@ -1,5 +1,6 @@
 cimport cython
 
+from gasgi._parser cimport HeadParser as CompiledHeadParser
 from gasgi._parser cimport RequestHead as ParsedHead
 from gasgi.http1.body cimport MessageBody
 from gasgi.serving.pieces cimport add_piece
@@ -10,7 +11,7 @@ cdef Py_ssize_t HOLD_BYTES, WINDOW_BYTES
 @cython.final
 cdef class Inbox:
     cdef Runtime _runtime
-    cdef object _parser
+    cdef CompiledHeadParser _parser
     cdef public object transport
 
     cdef public MessageBody body
@@ -26,6 +27,8 @@ cdef class Inbox:
     cpdef ParsedHead next_head(self)
     cpdef bint is_in_head(self) except -1
     cpdef begin_body(self, ParsedHead head)
+    @cython.locals(start=Py_ssize_t, left=Py_ssize_t, body=bytes)
+    cpdef bytes take_whole_body(self, Py_ssize_t length)
     @cython.locals(body=MessageBody, piece=bytes, leftover=bytes)
     cpdef bytes read_body(self, bytes data)
     @cython.locals(body=MessageBody, piece=bytes, window=bytes)

@@ -23,7 +23,7 @@ class Inbox:
     def __init__(self, runtime: Runtime) -> None:
         # Fixed for the connection
         self._runtime = runtime
-        self._parser = HeadParser(runtime.head_limits)
+        self._parser = HeadParser(runtime.head_limits, runtime.field_reader)
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # from connection_made on
 
         self.body: MessageBody | None = None  # the rest of the request's; None when it is whole
@@ -68,6 +68,18 @@ class Inbox:
             self.body = ChunkedBody(self._runtime.settings.limit_request_field_bytes)
         else:
             self.body = LengthBody(head.content_length)
+
+    def take_whole_body(self, length: int) -> bytes | None:
+        """Return a counted body that is not begun when all ``length`` bytes of it are here, None when they are not."""
+        start = self._held_at
+        left = len(self._held) - start
+        if left < length:
+            return None
+        if start == 0 and left == length:
+            body, self._held = self._held, b""
+            return body
+        self._held_at = start + length
+        return self._held[start : start + length]
 
     def read_body(self, data: bytes) -> bytes:
         """Return the body's part of what has just come, with nothing held, and hold the rest; raise RequestError."""

@@ -14,11 +14,12 @@ cdef class RequestBody:
     cdef Inbox _inbox
     cdef Deadlines _deadlines
 
-    cdef HttpExchange _exchange
+    cdef readonly HttpExchange exchange
     cdef public bint wants_continue
     cdef public long long unread_bytes
     cdef Py_ssize_t _drained_bytes
 
+    @cython.locals(inbox=Inbox, whole=bytes, piece=bytes)
     cpdef begin(self, ParsedHead head, HttpExchange exchange)
     cpdef read(self, bytes data)
     @cython.locals(exchange=HttpExchange, piece=bytes)

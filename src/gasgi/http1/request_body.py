@@ -25,7 +25,7 @@ class RequestBody:
         self._deadlines = deadlines
 
         # Per request
-        self._exchange: HttpExchange | None = None  # None: nobody wants it any more
+        self.exchange: HttpExchange | None = None  # None: there is none, or nobody wants it any more
         self.wants_continue = False  # 100 (Continue) is due when the app asks for the body
         self.unread_bytes = 0  # of its content-length
         self._drained_bytes = 0
@@ -33,29 +33,35 @@ class RequestBody:
     def begin(self, head: RequestHead, exchange: HttpExchange) -> None:
         """Give ``exchange`` what has come of the body that ``head`` announces; raise RequestError."""
         inbox = self._inbox
+        if not head.is_chunked:
+            whole = inbox.take_whole_body(head.content_length)
+            if whole is not None:
+                exchange.feed_body(whole)
+                exchange.end_body()
+                return
         inbox.begin_body(head)
-        self._exchange = exchange
+        self.exchange = exchange
         self.wants_continue = head.expects_continue
         self._drained_bytes = 0
         self.unread_bytes = 0 if head.is_chunked else head.content_length
-        if not self.wants_continue:
+        piece = inbox.next_piece(self.unread_bytes or HOLD_BYTES)
+        if piece is None and not self.wants_continue:
             self._deadlines.set_read(self._settings.body_timeout_s)
-        while inbox.body is not None:
-            piece = inbox.next_piece(self.unread_bytes or HOLD_BYTES)
-            if piece is None:
-                break
+        while piece is not None:
             self._give(exchange, piece)
-            if head.is_chunked:
-                break  # what is left has a turn of its own
+            if head.is_chunked or inbox.body is None:
+                break  # what is left of a chunked one has a turn of its own
+            piece = inbox.next_piece(self.unread_bytes or HOLD_BYTES)
         if inbox.is_eof:
             self._deadlines.read_at = 0.0  # nothing more comes
-        self._resume(exchange)
+        if inbox.is_paused:
+            self._resume(exchange)
 
     def read(self, data: bytes) -> None:
         """Take what has just come; raise RequestError."""
         piece = self._inbox.read_body(data)
-        if self._exchange is not None:
-            self._give(self._exchange, piece)
+        if self.exchange is not None:
+            self._give(self.exchange, piece)
         elif self._inbox.body is None:
             self._deadlines.read_at = 0.0
         else:
@@ -66,7 +72,7 @@ class RequestBody:
         piece = self._inbox.next_piece(JOIN_BYTES)
         if piece is None:
             return
-        exchange = self._exchange
+        exchange = self.exchange
         if exchange is not None:
             self._give(exchange, piece)
             self._resume(exchange)
@@ -85,7 +91,7 @@ class RequestBody:
 
     def end(self) -> None:
         """The response is over: nobody wants the rest, nor a 100 (Continue)."""
-        self._exchange = None
+        self.exchange = None
         self.wants_continue = False
         self.unread_bytes = 0
 

@@ -280,8 +280,10 @@ class Response(HttpStream):
         if self.keep_alive and self._runtime.closes_due > 0:
             self._runtime.closes_due -= 1
             self.keep_alive = False
-        # Apps that stream may still read the rest of the body, so only an answer that is whole decides.
-        if not self.keep_alive or self._runtime.is_draining or (not more and self._body.leaves_much()):
+        elif self._body.exchange is not None and not more and self._body.leaves_much():
+            # Apps that stream may still read the rest of the body, so only an answer that is whole decides.
+            self.keep_alive = False
+        if not self.keep_alive or self._runtime.is_draining:
             self.keep_alive = False
             lines += b"connection: close\r\n"
         elif is_old:

@@ -5,9 +5,7 @@ Speaks to prometheus-client, which is imported when the first collector is made:
 
 from __future__ import annotations
 
-import socket
-import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -34,39 +32,18 @@ from gasgi.reporting.slot_layout import (
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-__all__ = ["Collector", "accept_queues", "check_metrics", "worker_rows"]
+__all__ = ["Collector", "check_metrics", "worker_rows"]
 
 PREFIX = "gasgi_"
 STATUS_NAMES = ("client_left", "1xx", "2xx", "3xx", "4xx", "5xx")
-# Linux, struct tcp_info: of a listening socket these two are how many wait to be accepted, and how many may.
-TCP_INFO_BYTES = 104
-QUEUE_AT = 24
 
-Queues = Callable[[], list[tuple[str, int, int]]]
+Queues = Callable[[], list[tuple[str, int, int]]]  # address, how many wait to be accepted, and how many may
 
 
 def check_metrics(address: str) -> None:
     """Raise SettingError when metrics are asked for and cannot be had."""
     if address and find_spec("prometheus_client") is None:
         raise SettingError("gasgi_metrics_bind needs prometheus-client: pip install 'gasgi[metrics]'")
-
-
-def accept_queues(listeners: Iterable[Any]) -> list[tuple[str, int, int]]:
-    """Return address, length and limit of the queue of each TCP listener; nothing where the system does not tell."""
-    if not hasattr(socket, "TCP_INFO"):
-        return []
-    found = []
-    for listener in listeners:
-        if listener.family not in (socket.AF_INET, socket.AF_INET6):
-            continue
-        try:
-            info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
-            waiting, most = struct.unpack_from("=II", info, QUEUE_AT)
-            host, port = listener.getsockname()[:2]
-        except (OSError, struct.error):
-            continue
-        found.append((f"[{host}]:{port}" if ":" in host else f"{host}:{port}", waiting, most))
-    return found
 
 
 def worker_rows(board: Scoreboard, bounds: tuple[float, ...]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ cdef class Runtime:
     cdef public bint has_task_factory
     cdef public ProxyPolicy proxy
     cdef public object head_limits
+    cdef public object field_reader
     cdef public object tls_info
     cdef public tuple announced
     cdef public double keep_alive_s

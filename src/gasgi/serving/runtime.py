@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from gasgi._accel import HeadLimits
+from gasgi._accel import FieldReader, HeadLimits
 from gasgi.reporting.scoreboard import Slot
 from gasgi.serving.quiet_heads import QuietHeads
 from gasgi.serving.turns import Turns
@@ -104,6 +104,7 @@ class Runtime:
             permit_version=settings.permit_unconventional_http_version,
             casefold_method=settings.casefold_http_method,
         )
+        self.field_reader = FieldReader()  # of HTTP/1.1
         self.tls_info: Callable[[Any], dict[str, Any]] | None = (
             None  # from a transport's ssl_object to the ASGI extension
         )

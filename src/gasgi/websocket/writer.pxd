@@ -5,7 +5,13 @@ from gasgi.serving.runtime cimport Runtime
 from gasgi.asgi.websocket cimport WebSocketStream
 
 cdef int _FIN_TEXT, _FIN_BINARY, _RSV1
+cdef Py_ssize_t _KEPT_FROM_BYTES, _KEPT_TO_BYTES
+cdef object _latest
+cdef bytes _latest_frame
 cdef Py_ssize_t _COPY_BYTES, _JOIN_BYTES, _COMPRESS_AT_ONCE_BYTES, _TURN_BYTES, _MESSAGE_BYTES, _COMPRESSED_WEIGHT
+
+@cython.locals(size=Py_ssize_t)
+cdef bytes _kept_frame(int first_byte, payload)
 
 cdef class WebSocketWriter(WebSocketStream):
     cdef Runtime _runtime
@@ -29,6 +35,7 @@ cdef class WebSocketWriter(WebSocketStream):
     @cython.locals(before=Py_ssize_t, data=bytes)
     cpdef send_message(self, payload)
     cdef bint _is_open(self) except -1
+    @cython.locals(frame=bytes)
     cdef _write_message(self, payload)
     cdef _write_frame(self, int first_byte, bytes payload)
     cdef _queue_message(self, payload)

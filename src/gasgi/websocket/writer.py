@@ -25,6 +25,10 @@ _RSV1 = 0x40
 
 # From here on a payload is written behind its header instead of copied behind it.
 _COPY_BYTES = 16 * 1024
+# A broadcast sends the same object to one client after the other: its frame is made once for all of them. Smaller ones
+# are as quickly made; no larger one is kept, since the latest stays until another comes.
+_KEPT_FROM_BYTES = 1024
+_KEPT_TO_BYTES = 64 * 1024
 # What sends of one turn may join before they are written.
 _JOIN_BYTES = 64 * 1024
 # After so much an app lets the loop serve the others although its client takes all, or has gone and the loop has yet to
@@ -96,9 +100,17 @@ class WebSocketWriter(WebSocketStream):
 
     def _write_message(self, payload: bytes | str) -> None:
         if isinstance(payload, str):
-            self._write(encode_frame(_FIN_TEXT, payload))
+            frame = _kept_frame(_FIN_TEXT, payload)
+            if len(frame) < _COPY_BYTES:
+                self._write(frame)
+            else:
+                self._flush()
+                self._sent_bytes += len(frame)
+                self._transport.write(frame)
+        elif len(payload) < _COPY_BYTES:
+            self._write(_kept_frame(_FIN_BINARY, payload))
         else:
-            self._write_frame(_FIN_BINARY, payload)
+            self._write_large(_FIN_BINARY, payload)
 
     def _write_frame(self, first_byte: int, payload: bytes) -> None:
         if len(payload) < _COPY_BYTES:
@@ -206,3 +218,20 @@ class WebSocketWriter(WebSocketStream):
         self._parts.clear()
         if not written.done():
             written.set_result(error)
+
+
+# The latest message that was worth it, of whatever connection. One thread writes all of a worker's.
+_latest: bytes | str | None = None
+_latest_frame = b""
+
+
+def _kept_frame(first_byte: int, payload: bytes | str) -> bytes:
+    """Return the frame of a message that is not compressed, the one made before where the same object is sent again."""
+    global _latest, _latest_frame
+    size = len(payload)
+    if size < _KEPT_FROM_BYTES or size > _KEPT_TO_BYTES:
+        return encode_frame(first_byte, payload)
+    if payload is not _latest:
+        _latest_frame = encode_frame(first_byte, payload)
+        _latest = payload
+    return _latest_frame

@@ -48,9 +48,13 @@ class Connecting:
             task.cancel()
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
+        runtime = self._runtime
         self._tasks.discard(task)
-        if self._runtime.on_room is not None:
-            self._runtime.on_room()
+        if runtime.slot is not None:
+            # Until now it may have counted twice, here and among the connections.
+            runtime.slot.hold(len(runtime.connections) + len(self._tasks))
+        if runtime.on_room is not None:
+            runtime.on_room()
 
     async def _serve(self, accepted: socket.socket, peer: Any) -> None:
         """Put a connection on an accepted socket; one line when the peer leaves or breaks TLS before it is up."""

@@ -267,7 +267,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
         listeners = [listener.sock for listener in self.sockets]
         connect = loops.connector(self.loop, self._ssl_context is not None)
         # With reuse_port each worker has a queue of its own.
-        sharing = self._shared.sharing(is_alone=self.cfg.reuse_port)
+        sharing = self._shared.sharing(self.cfg.reuse_port, listeners)
         return Server(runtime, listeners, connect, self._ssl_context, self._on_tick, sharing)
 
     def _start_serving(self, runtime: Runtime, server: Server) -> None:

@@ -11,10 +11,10 @@ from socket import socket as Socket
 from typing import Any, ClassVar
 
 from gasgi.reporting.meter import Meter
-from gasgi.reporting.metrics import accept_queues
 from gasgi.reporting.scoreboard import Scoreboard, Slot, make_scoreboard
 from gasgi.setting import read_buckets
 from gasgi.settings import Settings
+from gasgi.worker.accept_queue import accept_queues, count_waiting
 from gasgi.worker.metrics_server import MetricsServer, bind_metrics
 from gasgi.worker.sharing import Sharing
 
@@ -85,9 +85,9 @@ class Shared:
         """Return what connections are written to, None when nobody reads it: ``is_alone`` on its listening sockets."""
         return None if is_alone and self._socket is None else self._slot
 
-    def sharing(self, is_alone: bool) -> Sharing | None:
+    def sharing(self, is_alone: bool, listeners: Iterable[Any]) -> Sharing | None:
         """Return what decides which connections are left to siblings, None when there is nobody to leave them to."""
-        return None if is_alone or self._slot is None else Sharing(self._slot)
+        return None if is_alone or self._slot is None else Sharing(self._slot, count_waiting(listeners))
 
     def meter(self) -> Meter | None:
         """Return what counts requests, None when nobody asked for metrics."""

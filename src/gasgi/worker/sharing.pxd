@@ -9,11 +9,14 @@ cdef Py_ssize_t PLENTY, MOST_BURST, SLOT_NUMBERS, BEAT, LOOK, IS_ACCEPTING, CONN
 @cython.final
 cdef class Sharing:
     cdef Slot _slot
+    cdef object _count_waiting
     cdef long long[::1] _numbers
     cdef Py_ssize_t _own
 
     cdef Py_ssize_t _siblings
     cdef Py_ssize_t _hearing
+    cdef long long _connections
+    cdef long long _connections_hearing
     cdef double _mean
     cdef double _mean_hearing
     cdef long long _accepted
@@ -25,11 +28,13 @@ cdef class Sharing:
     cdef Py_ssize_t _burst
     cdef long long _burst_at
 
-    @cython.locals(now_us="long long", room=Py_ssize_t)
+    @cython.locals(now_us="long long", room=Py_ssize_t, waiting="long long")
     cpdef Py_ssize_t room(self, Py_ssize_t held, double now) except -1
     cpdef rest(self)
     @cython.locals(slack=double)
     cdef Py_ssize_t _share(self, double mean) except -1
+    @cython.locals(part=Py_ssize_t, share=Py_ssize_t)
+    cdef Py_ssize_t _room_beside_hearing(self, Py_ssize_t held, long long waiting) except? -1
     @cython.locals(burst=Py_ssize_t)
     cdef Py_ssize_t _take_instead(self, Py_ssize_t most, long long now_us) except -1
     cdef _be_patient(self, long long now_us)

@@ -6,6 +6,8 @@ its share steps back and lets siblings take what waits. Patience is bounded: nob
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gasgi.reporting.scoreboard import Slot
 from gasgi.reporting.slot_layout import (
     ACCEPTED,
@@ -39,14 +41,18 @@ MOST_BURST = 1024
 class Sharing:
     """One per worker that has siblings on the same listening sockets. Looks at their slots, and writes to its own."""
 
-    def __init__(self, slot: Slot) -> None:
+    def __init__(self, slot: Slot, count_waiting: Callable[[], int]) -> None:
+        """``count_waiting`` tells how many connections wait to be accepted, 0 where nobody knows."""
         self._slot = slot
+        self._count_waiting = count_waiting
         self._numbers = slot.numbers
         self._own = slot.index + 1
 
         # Of the siblings at the last look
         self._siblings = 0
         self._hearing = 0  # those of them that are not deaf
+        self._connections = 0
+        self._connections_hearing = 0
         self._mean = 0.0
         self._mean_hearing = 0.0
         self._accepted = 0
@@ -72,8 +78,13 @@ class Sharing:
         if room > 0:
             self.rest()
             return room
+        # Siblings may take a while to come, and who waits for them waits too: a part of the queue is this worker's.
+        waiting = self._count_waiting()
+        room = (self._connections + held + waiting) // (self._siblings + 1) - held
+        if room > 0:
+            return room
         if self._siblings > self._hearing:
-            room = self._share(self._mean_hearing) - held if self._hearing else PLENTY
+            room = self._room_beside_hearing(held, waiting)
             if room > 0:
                 return self._take_instead(room, now_us)
         if not self._patient_since:
@@ -118,6 +129,14 @@ class Sharing:
         slack = mean * SLACK_SHARE
         return int(mean + (slack if slack > SLACK else SLACK))
 
+    def _room_beside_hearing(self, held: int, waiting: int) -> int:
+        """Return how many may be taken if the deaf do not count."""
+        if not self._hearing:
+            return PLENTY
+        part = (self._connections_hearing + held + waiting) // (self._hearing + 1)
+        share = self._share(self._mean_hearing)
+        return (part if part > share else share) - held
+
     def _take_instead(self, most: int, now_us: int) -> int:
         """Take what siblings have not come for: one, and twice as many each time, for they may come yet."""
         if now_us - self._burst_at < PACE_US:
@@ -153,6 +172,8 @@ class Sharing:
         self._siblings = siblings
         self._hearing = hearing
         self._accepted = accepted
+        self._connections = connections
+        self._connections_hearing = of_hearing
         self._mean = connections / siblings if siblings else 0.0
         self._mean_hearing = of_hearing / hearing if hearing else 0.0
 

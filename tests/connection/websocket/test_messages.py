@@ -133,6 +133,37 @@ def test_sends_text_as_utf8() -> None:
         assert rig.frames() == [Frame(TEXT, "é€😀".encode())]
 
 
+@pytest.mark.parametrize("message", ["é" * 1024, "t" * 20_000, NOISE[:1024]], ids=["text", "large-text", "binary"])
+def test_a_broadcast_makes_its_frame_once(message: Any) -> None:
+    kind = TEXT if isinstance(message, str) else BINARY
+    payload = message.encode() if isinstance(message, str) else message
+    with WebSocketRig() as first, WebSocketRig() as second:
+        for rig in (first, second):
+            (rig.text if isinstance(message, str) else rig.binary)(message)
+        assert first.transport.writes[0] is second.transport.writes[0]
+        assert first.frames() == second.frames() == [Frame(kind, payload)]
+
+
+def test_messages_sent_in_turn_to_several_clients_are_not_mixed_up() -> None:
+    with WebSocketRig() as first, WebSocketRig() as second:
+        for text in ("a" * 2000, "b" * 2000, "a" * 2000):
+            first.text(text)
+            second.text(text[:1500])
+            assert first.frames() == [Frame(TEXT, text.encode())]
+            assert second.frames() == [Frame(TEXT, text[:1500].encode())]
+
+
+def test_every_large_text_is_written_at_once() -> None:
+    """Also behind others, and nothing is received meanwhile: joining it with what follows would copy it again."""
+    with WebSocketRig() as rig:
+        for number in range(1, 4):
+            rig.loop.call_soon(rig.call.send, {"type": "websocket.send", "text": str(number) * 20_000})
+            rig.loop.call_soon(lambda number=number: sizes.append(len(rig.transport.writes)))
+        sizes: list[int] = []
+        rig.settle()
+        assert sizes == [1, 2, 3]
+
+
 @pytest.mark.parametrize("kind", [bytearray, memoryview])
 def test_sends_a_copy_of_what_can_change(kind: Any) -> None:
     with WebSocketRig() as rig:
