@@ -270,6 +270,34 @@ async def test_f4_without_a_descriptor_it_fails_before_anything_is_sent(
         assert read_response(await fetch(served))[2] == CONTENT
 
 
+@over_loops
+@on_loop
+async def test_f4_no_head_leaves_while_a_file_is_opened(
+    big: Path, loop_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long that takes: it may fail, and then the answer is a 500."""
+    monkeypatch.setattr(file_region, "PAUSES_S", (0.1,))
+    monkeypatch.setattr(os, "open", failing(errno.EMFILE, 2, os.open))
+    async with serve(sending(start(), path_of(big))) as served:
+        assert read_response(await fetch(served))[0] == 500
+        assert read_response(await fetch(served))[2] == CONTENT
+
+
+@over_loops
+@on_loop
+async def test_f3_the_head_leaves_before_the_first_bytes_of_a_pipe(loop_name: str) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as file, os.fdopen(writing, "wb") as pipe:
+        async with serve(sending(start(), file_of(file))) as served:
+            reader, writer = await served.connect()
+            writer.write(GET)
+            assert b"200 OK" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
+            pipe.write(b"late")
+            pipe.close()
+            assert b"late" in await asyncio.wait_for(reader.read(), 30)
+            writer.close()
+
+
 def test_f4_the_wait_for_a_descriptor_is_about_three_seconds() -> None:
     assert 2.5 <= sum(file_region.PAUSES_S) <= 3.5
     assert list(file_region.PAUSES_S) == sorted(file_region.PAUSES_S)

@@ -27,10 +27,12 @@ class Framing(Protocol):
 
     number: int
     framing: int
+    is_opening: bool
     length_left: int
     sent_bytes: int
 
     def has_no_body(self) -> bool: ...
+    def file_opened(self) -> None: ...
     def put_head(self, body: bytes, size: int, more: bool) -> None: ...
     def take_length(self, size: int, more: bool) -> None: ...
     def send_body(self, body: bytes, more: bool) -> Awaitable[None]: ...
@@ -52,7 +54,13 @@ class FileResponse:
         """Send ``count`` bytes of ``file`` from ``offset`` on, as HttpStream.send_file says."""
         loop = self._runtime.loop
         response = self._response
-        region = await open_region(loop, file, offset, count, response.length_left)
+        if self._is_mine():
+            response.is_opening = True
+        try:
+            region = await open_region(loop, file, offset, count, response.length_left)
+        finally:
+            if self._is_mine():
+                response.file_opened()
         try:
             self._gate.check()
             if not self._is_mine():

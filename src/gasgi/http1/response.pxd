@@ -33,6 +33,7 @@ cdef class Response(HttpStream):
 
     cdef bytes _held_head
     cdef public bint is_watched
+    cdef public bint is_opening
     cdef public int framing
     cdef public long long length_left
     cdef public int status

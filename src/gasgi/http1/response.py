@@ -70,6 +70,7 @@ class Response(HttpStream):
         # Of the answer
         self._held_head: bytes | None = None  # encoded, waiting for the first piece of the body
         self.is_watched = False  # by quiet_heads, for one that waits for long
+        self.is_opening = False  # the file that the body comes from: it may fail, and a 500 is the answer
         self.framing = UNDECIDED
         self.length_left = -1  # what the app's content-length still allows, bytes
         self.status = 0
@@ -92,6 +93,7 @@ class Response(HttpStream):
         """Forget the request and the answer to it."""
         self.number += 1
         self._held_head = None
+        self.is_opening = False
         self.request = None
         self.framing = UNDECIDED
         self.sent_bytes = 0
@@ -124,7 +126,9 @@ class Response(HttpStream):
     def holds_head(self) -> bool:
         """Whether the head waits for the first piece of the body, and for nothing else."""
         # Behind a final head no 100 (Continue) could follow that the client waits for.
-        return self._held_head is not None and not self._body.wants_continue and not self._gate.is_lost
+        if self._held_head is None or self.is_opening:
+            return False
+        return not self._body.wants_continue and not self._gate.is_lost
 
     def send_held_head(self) -> None:
         """Send it without one."""
@@ -180,6 +184,12 @@ class Response(HttpStream):
     def send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> Coroutine[Any, Any, None]:
         self._gate.check()
         return FileResponse(self._runtime, self, self._outbox, self._gate).send(file, offset, count, more)
+
+    def file_opened(self) -> None:
+        """A file that is to be sent is open, or failed to: from here on a held head may leave without it."""
+        self.is_opening = False
+        if self._held_head is not None and not self.is_watched and not self._gate.is_lost:
+            self._runtime.quiet_heads.watch(self)
 
     def body_taken(self, size: int) -> None:
         request_body = self._body

@@ -22,6 +22,7 @@ cdef class Http2Stream(Queued):
 
     cdef public bint wants_continue
     cdef bint _is_head_request
+    cdef public bint is_opening
     cdef readonly object head
 
     cdef public int phase

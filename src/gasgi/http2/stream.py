@@ -54,6 +54,7 @@ class Http2Stream(Queued):
         # The request
         self.wants_continue = False
         self._is_head_request = False
+        self.is_opening = False  # the file that the body comes from: it may fail, and a 500 is the answer
         self.head: RequestHead | None = None  # kept for the timing
 
         # The answer
@@ -185,7 +186,7 @@ class Http2Stream(Queued):
     def send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> Coroutine[Any, Any, None]:
         self._check()
         count = 0 if self._has_no_body else count
-        return send_file(self._sender.runtime.loop, self.send_body, self.length_left, file, offset, count, more)
+        return send_file(self._sender.runtime.loop, self, file, offset, count, more)
 
     def body_taken(self, size: int) -> None:
         sender = self._sender
@@ -221,7 +222,8 @@ class Http2Stream(Queued):
 
     def send_quiet_head(self) -> None:
         """Send the head when it is held, and was at the look before; not before the 100 (Continue) of a client."""
-        if self.phase == WAITING and self._fields is not None and self.looks > 1 and not self.wants_continue:
+        is_held = self.phase == WAITING and self._fields is not None and self.looks > 1
+        if is_held and not self.wants_continue and not self.is_opening:
             self._begin(b"", 0, True)
 
     def answer(self, status: int, fields: tuple[tuple[bytes, bytes], ...]) -> None:
