@@ -40,12 +40,8 @@ def path_of(path: Path) -> dict[str, Any]:
 def ask(rig: Http2Rig, method: bytes = b"GET") -> Answer:
     """Return the answer when the stream has ended; files are opened by other threads."""
     answer = rig.answer(rig.ask(request(method)))
-    for _ in range(12_000):
-        if answer.is_whole or answer.reset_code is not None:
-            return answer
-        rig.run(asyncio.sleep(0.005))
-        rig.sync()
-    raise TimeoutError("the stream does not end")
+    rig.sync_until(lambda: answer.is_whole or answer.reset_code is not None)
+    return answer
 
 
 def serve(app: Any) -> Http2Rig:

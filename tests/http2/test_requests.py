@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 from types import ModuleType
 from typing import Any
@@ -441,14 +440,14 @@ def test_sends_the_head_of_an_app_that_falls_silent():
             call.start(200, (b"x-a", b"b"))
         rig.calls[1].crash(ValueError("x"))
         assert rig.answer(silent).status == 0
-        rig.run(asyncio.sleep(0.2))
+        rig.sync_until(lambda: rig.answer(silent).status != 0 and rig.answer(slow).status != 0)
         assert rig.answer(silent).fields[b"x-a"] == b"b"
         assert (rig.answer(failing).status, rig.answer(slow).status) == (500, 200)
         rig.calls[2].say("body", body=b"late")
         assert rig.answer(slow).body == b"late"
         again = rig.ask()
         rig.call.start(201)
-        rig.run(asyncio.sleep(0.2))
+        rig.sync_until(lambda: rig.answer(again).status != 0)
         assert rig.answer(again).status == 201
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import h2.config
@@ -85,6 +87,15 @@ class Http2Rig(Served):
     def answer(self, number: int) -> Answer:
         self.sync()
         return self.answers.setdefault(number, Answer())
+
+    def sync_until(self, condition: Callable[[], bool]) -> None:
+        """Let time and other threads go on until ``condition`` holds of what has come."""
+        for _ in range(12_000):
+            self.sync()
+            if condition():
+                return
+            self.run(asyncio.sleep(0.005))
+        raise TimeoutError("nothing comes any more")
 
     def _take(self, event: Any) -> None:
         self.events.append(event)
