@@ -61,7 +61,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
 
 def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
-    """Let long names in tables be cut behind an underscore or a comma, and nowhere else."""
+    """Let long names in tables be cut after an underscore or a comma, and nowhere else."""
 
     def cut(match: re.Match[str]) -> str:
         return '<code class="long">' + re.sub("([_,])", r"\1<wbr>", match[1]) + "</code>"

@@ -129,7 +129,7 @@ def _crowd(count: int, over_s: float) -> Callable[[Running], Figures]:
 def _pool(running: Running) -> Figures:
     """64 clients of nginx, whose connections to the workers are kept; who holds them, the kernel says."""
     held: list[Counter[int]] = []
-    # nginx ends behind this, or the connections that it keeps would count in the next turn.
+    # nginx ends after this, or the connections that it keeps would count in the next turn.
     with _nginx(running.port) as front:
         # While the load runs: with the clients nginx ends what they had asked for.
         look = threading.Timer(SHORT_S / 2, lambda: held.append(_held(running)))

@@ -510,7 +510,7 @@ cpdef tuple check_fields(int status, headers, tuple server, tuple date):
 # ---- encoding ----
 
 cdef int reserve(Output* output, Py_ssize_t more) except -1:
-    """Make room for ``more`` bytes behind what has been written."""
+    """Make room for ``more`` bytes after what has been written."""
     cdef Py_ssize_t capacity = output.capacity * 2
     cdef uint8_t* data
     if output.size + more <= output.capacity:

@@ -172,7 +172,7 @@ class HpackDecoder:
 
 
 def _read_integer(block: bytes, position: int, mask: int) -> tuple[int, int]:
-    """Read an integer whose prefix is ``mask`` (RFC 7541, 5.1); return it and the position behind it."""
+    """Read an integer whose prefix is ``mask`` (RFC 7541, 5.1); return it and the position after it."""
     number = block[position] & mask
     position += 1
     if number < mask:

@@ -58,7 +58,7 @@ cdef class HeadParser:
     cdef Py_ssize_t field_bytes_max
     cdef Py_ssize_t head_bytes_max
     cdef FieldReader fields
-    # Bytes behind the last head
+    # Bytes after the last head
     cdef bytes held
     cdef Py_ssize_t held_start
     # The unfinished head

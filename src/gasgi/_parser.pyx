@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Read HTTP/1.x request heads: find the end, hold the limits, validate, extract. Twin of _parser_py.py, same errors.
 
-The contract and the reasons stand in the twin; what is rare is left to head_rules, which both call.
+The contract and the reasons are documented in the twin; what is rare is left to head_rules, which both call.
 """
 
 cimport cython
@@ -134,7 +134,7 @@ cdef bytes lower_name(const uint8_t* name, Py_ssize_t size):
 
 
 cdef Py_ssize_t end_of_name(const uint8_t* source, Py_ssize_t start) noexcept nogil:
-    """Where the colon stands behind the field name at start; 0 without name or colon. A CR ends the search."""
+    """Where the colon is after the field name at start; 0 without name or colon. A CR ends the search."""
     cdef Py_ssize_t position = start
     while LOWER[source[position]]:
         position += 1
@@ -264,14 +264,14 @@ cdef int64_t plain_content_length(bytes value) noexcept:
 @cython.freelist(64)
 @cython.no_gc
 cdef class RequestHead:
-    """One request head; made by HeadParser only. Its attributes stand in the .pxd."""
+    """One request head; made by HeadParser only. Its attributes are declared in the .pxd."""
 
 
 @cython.final
 cdef class FieldReader:
     """Reads the fields of whole heads and has llhttp validate them; nothing is left of one head when it is read.
 
-    Its attributes stand in the .pxd.
+    Its attributes are declared in the .pxd.
     """
 
     def __init__(self):
@@ -311,7 +311,7 @@ cdef class FieldReader:
         return 0
 
     cdef int take_apart(self, RequestHead head, const uint8_t* source, Py_ssize_t size) except -1:
-        """Take the lines apart, each of which ends with CRLF, as does the empty one behind ``size``.
+        """Take the lines apart, each of which ends with CRLF, as does the empty one after ``size``.
 
         Stops where llhttp will refuse the head, which is then the answer, and at the first RequestError, which is kept
         until llhttp has seen the head.
@@ -445,7 +445,7 @@ cdef class FieldReader:
 
 @cython.final
 cdef class HeadParser:
-    """Turn the bytes of one connection into request heads, one after the other. Its attributes stand in the .pxd."""
+    """Turn the bytes of one connection into request heads, one after the other. Its attributes are declared in the .pxd."""
 
     def __init__(self, limits not None, FieldReader fields=None):
         self.limits = limits
@@ -502,7 +502,7 @@ cdef class HeadParser:
         return self.finish(part(data, self.head_start, end))
 
     cpdef bytes take_leftover(self):
-        """Return the bytes behind the last head and forget them."""
+        """Return the bytes after the last head and forget them."""
         cdef bytes leftover
         if self.held is NOTHING:
             return NOTHING
@@ -548,13 +548,13 @@ cdef class HeadParser:
         return 0
 
     cdef Py_ssize_t scan(self, const uint8_t* source, Py_ssize_t size) except -2:
-        """Return the position behind the head, -1 when it is not here yet. Read the first line once it is whole."""
+        """Return the position after the head, -1 when it is not here yet. Read the first line once it is whole."""
         cdef const uint8_t* line_feed
         cdef Py_ssize_t found, length
         if not self.has_begun and not self.begin(source, size):
             return -1
         while True:
-            # position <= size always: it is size, or one behind a line feed that lies before size.
+            # position <= size always: it is size, or one after a line feed that lies before size.
             line_feed = <const uint8_t*>memchr(source + self.position, LF, size - self.position)
             found = size if line_feed == NULL else line_feed - source
             length = found - self.line_start
@@ -585,7 +585,7 @@ cdef class HeadParser:
     cdef int begin(self, const uint8_t* source, Py_ssize_t size) except -1:
         """Skip one empty line; return whether the first byte of the request line is here, and can be one."""
         cdef Py_ssize_t start = self.head_start
-        # feed calls with at least one byte behind head_start.
+        # feed calls with at least one byte after head_start.
         if source[start] == CR and not self.has_skipped_crlf:
             if size == start + 1:
                 return 0

@@ -241,7 +241,7 @@ class HeadParser:
         # Fixed for the connection
         self._limits = limits
         self._fields = FieldReader() if fields is None else fields
-        # Bytes behind the last head: an offset instead of a slice, or a pipelined burst would be copied once a head
+        # Bytes after the last head: an offset instead of a slice, or a pipelined burst would be copied once a head
         self._held = b""
         self._held_start = 0
         # The unfinished head, kept between feeds with what is known of it, so that no byte is looked at twice
@@ -303,7 +303,7 @@ class HeadParser:
         return self._finish(data[self._head_start : end])
 
     def take_leftover(self) -> bytes:
-        """Return the bytes behind the last head and forget them."""
+        """Return the bytes after the last head and forget them."""
         leftover = self._held[self._held_start :]
         self._held = b""
         self._held_start = 0
@@ -320,7 +320,7 @@ class HeadParser:
             self._position -= start
 
     def _scan_whole(self, source: bytes) -> int:
-        """Return the position behind a head that is whole and below every limit; -1 when ``_scan`` must judge."""
+        """Return the position after a head that is whole and below every limit; -1 when ``_scan`` must judge."""
         start = self._head_start
         limits = self._limits
         end = source.find(b"\r\n\r\n", start, start + limits.unlooked_bytes) + 4
@@ -336,7 +336,7 @@ class HeadParser:
         return end
 
     def _scan(self, source: bytes | bytearray) -> int:
-        """Return the position behind the head, -1 when it is not here yet. Read the first line once it is whole."""
+        """Return the position after the head, -1 when it is not here yet. Read the first line once it is whole."""
         if not self._has_begun and not self._begin(source):
             return -1
         limits = self._limits
@@ -375,7 +375,7 @@ class HeadParser:
         """Skip one empty line; return whether the first byte of the request line is here, and can be one."""
         start = self._head_start
         if source[start] == _CR and not self._has_skipped_crlf:
-            # RFC 9112, 2.2: a CRLF too many behind an earlier body is ignored. One is, more are not.
+            # RFC 9112, 2.2: a CRLF too many after an earlier body is ignored. One is, more are not.
             if len(source) == start + 1:
                 return False
             if source[start + 1] != 10:

@@ -39,7 +39,7 @@ cdef struct Buffer:
 
 
 cdef int reserve(Buffer* buffer, Py_ssize_t more) except -1:
-    """Make room for ``more`` bytes behind the data."""
+    """Make room for ``more`` bytes after the data."""
     cdef Py_ssize_t capacity
     cdef char* data
     if buffer.size + more <= buffer.capacity:

@@ -25,7 +25,7 @@ def content_length_of(value: bytes) -> int:
 
 
 def take_length(left: int, size: int, more: bool) -> int:
-    """Return what of the content-length is left behind ``size`` bytes; raise ASGIMisuse before a wrong byte leaves."""
+    """Return what of the content-length is left after ``size`` bytes; raise ASGIMisuse before a wrong byte leaves."""
     left -= size
     if left < 0:
         raise ASGIMisuse(f"the response body is {-left} bytes longer than its content-length")

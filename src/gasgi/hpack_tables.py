@@ -162,7 +162,7 @@ HUFFMAN_CODES: tuple[tuple[int, int], ...] = _make_codes()
 # (8 bits) and what there is to say of it. A symbol has five bits or more, so that no step ends two.
 HUFFMAN_EMITS = 1 << 16
 HUFFMAN_FAILS = 1 << 17  # EOS, which no string may contain (RFC 7541, 5.2)
-HUFFMAN_ACCEPTS = 1 << 18  # the string may end here: behind a symbol, or with up to seven ones of padding
+HUFFMAN_ACCEPTS = 1 << 18  # the string may end here: after a symbol, or with up to seven ones of padding
 
 
 def _make_steps() -> tuple[int, ...]:

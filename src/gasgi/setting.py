@@ -157,7 +157,7 @@ def _convert_list(value: object, text: str | None) -> tuple[object, ...]:
 
 
 def read_address(text: str) -> str | tuple[str, int]:
-    """Return the path behind ``unix:``, or host and port; raise ValueError for anything else."""
+    """Return the path after ``unix:``, or host and port; raise ValueError for anything else."""
     if text.startswith("unix:") and len(text) > len("unix:"):
         return text[len("unix:") :]
     host, colon, port = text.rpartition(":")

@@ -1,6 +1,6 @@
 """Take an event of the application's, and what is in it, as Python's own values, whatever it has made of them.
 
-Reading an object of the application's may run its code, and that may send: whoever reads looks at the state behind it.
+Reading an object of the application's may run its code, and that may send: whoever reads looks at the state after it.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class Lifespan:
         self._task: asyncio.Task[None] | None = None  # kept here: the loop itself only holds tasks weakly
         self._was_startup_sent = False
         self._was_shutdown_sent = False
-        self._asks_again = False  # for more behind lifespan.shutdown: an app that loops and does not return
+        self._asks_again = False  # for more after lifespan.shutdown: an app that loops and does not return
         # It has answered, too: nothing will come of waiting for its return. No task that the app could cancel.
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._wants_shutdown = asyncio.Event()
@@ -66,7 +66,7 @@ class Lifespan:
             return
         self._state = STOPPING
         self._wants_shutdown.set()
-        # Not for its answer: the app may have more to do behind it, as an async generator does.
+        # Not for its answer: the app may have more to do after it, as an async generator does.
         abandon_s = min(ABANDON_S, timeout_s / 10)
         left_s = timeout_s - abandon_s
         give_up_at = time.monotonic() + left_s

@@ -27,7 +27,7 @@ class HttpStream:
         raise NotImplementedError
 
     def send_trailers(self, headers: Iterable[Iterable[bytes]], more: bool) -> Awaitable[None]:
-        """Send fields behind the body; the response ends with them unless ``more``."""
+        """Send fields after the body; the response ends with them unless ``more``."""
         raise NotImplementedError
 
     def send_file(self, file: Any, offset: int | None, count: int | None, more: bool) -> Coroutine[Any, Any, None]:

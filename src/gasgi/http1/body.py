@@ -1,7 +1,7 @@
 """Decode the body of one request: a counted body (RFC 9112, 6.2) or a chunked one (7.1).
 
 Bytes in, body bytes out, and where the message ends: httptools says neither where in its input a body ends, so that a
-pipelined request behind it could be held back, nor does it bound chunk lines and trailers. No I/O, no ASGI.
+pipelined request after it could be held back, nor does it bound chunk lines and trailers. No I/O, no ASGI.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class MessageBody:
     def feed(self, data: bytes) -> bytes:
         """Return the body bytes in ``data``: ``data`` itself when all of it is. Raise RequestError once.
 
-        The rest is left over: what lies behind the body, or what takes more work than a turn of the loop has room for.
+        The rest is left over: what lies after the body, or what takes more work than a turn of the loop has room for.
         """
         raise NotImplementedError
 

@@ -106,7 +106,7 @@ class HttpConnection(ResponseOwner):
             self._close()
             return False
         if self._inbox.is_behind:
-            pass  # it is behind what is held that the client has left
+            pass  # it is after what is held that the client has left
         elif self._inbox.body is not None:
             self._leave_body()
             return False
@@ -211,7 +211,7 @@ class HttpConnection(ResponseOwner):
             self._deadlines.set_read(self._runtime.settings.header_timeout_s)
 
     def _wait_for_turn(self, data: bytes) -> None:
-        """Hold the bytes as if behind a request in progress until others have had their turn."""
+        """Hold the bytes as if after a request in progress until others have had their turn."""
         self._phase = WAITING
         self._deadlines.read_at = 0.0
         self._inbox.hold(data)
@@ -220,7 +220,7 @@ class HttpConnection(ResponseOwner):
             self._response.timing.hold()
 
     def _begin(self, head: RequestHead) -> None:
-        """Hand a request to the app; the bytes behind its head are in the inbox."""
+        """Hand a request to the app; the bytes after its head are in the inbox."""
         if (
             self.switch is not None
             and head.upgrade == b"h2c"

@@ -53,7 +53,7 @@ class CurrentRequest:
         self._gate = gate
 
         self.exchange: AppTask | None = None  # None: no request is in progress
-        self.unfinished = 0  # tasks of the connection that have not ended, those behind their answer too
+        self.unfinished = 0  # tasks of the connection that have not ended, those after their answer too
         self._departure: Departure | None = None  # once the client may have left
 
     def begin(self, head: RequestHead) -> AppTask | None:
@@ -109,7 +109,7 @@ class CurrentRequest:
     # The client leaves
 
     def client_shut(self) -> None:
-        """The client has shut its side behind all that it sent."""
+        """The client has shut its side after all that it sent."""
         self._departing().shut(self.exchange)
 
     def look_at_client(self) -> None:

@@ -45,7 +45,7 @@ class Departure:
         self._ended: AppTask | None = None  # whose stream the stop of the worker ends
 
     def shut(self, exchange: AppTask | None) -> None:
-        """The client has shut its side behind all that it sent: ask the kernel why."""
+        """The client has shut its side after all that it sent: ask the kernel why."""
         # RFC 9112, 9.6. When it seems to have left, it still gets an answer that is ready in the grace period, or on
         # its way by then.
         if not self._has_shut:

@@ -30,7 +30,7 @@ class Inbox:
         self.is_behind = False  # bytes of the body are held: they take more than a turn to decode
         self._held = b""  # not parsed yet
         self._held_at = 0  # how far _held is parsed
-        self._late: list[bytes] | None = None  # came behind _held
+        self._late: list[bytes] | None = None  # came after _held
         self._late_bytes = 0
         self.is_paused = False
         self.is_eof = False  # the client has shut its side: nothing more comes
@@ -38,7 +38,7 @@ class Inbox:
     # Heads
 
     def read_head(self, data: bytes) -> RequestHead | None:
-        """Parse what has just come, with nothing held; raise RequestError. What is behind the head is held."""
+        """Parse what has just come, with nothing held; raise RequestError. What is after the head is held."""
         head = self._parser.feed(data)
         if head is not None:
             self._held = self._parser.take_leftover()

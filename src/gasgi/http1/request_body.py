@@ -1,4 +1,4 @@
-"""The body of the request in progress on its way to the application; behind the response it is read away.
+"""The body of the request in progress on its way to the application; after the response it is read away.
 
 The inbox decodes it. This paces it: reading pauses while the application does not take what has come.
 """

@@ -224,13 +224,13 @@ class Response(HttpStream):
         self._owner.exchange_ended()
 
     def hand_over(self) -> bytes:
-        """A WebSocket takes the transport instead; return what its client has sent behind the request."""
+        """A WebSocket takes the transport instead; return what its client has sent after the request."""
         return self._owner.hand_over()
 
     # What the server answers itself
 
     def answer(self, status: int, fields: tuple[tuple[bytes, bytes], ...]) -> None:
-        """Send a small answer of the server's own; the connection closes behind it."""
+        """Send a small answer of the server's own; the connection closes after it."""
         runtime = self._runtime
         body = STATUS_PHRASES.get(status, b"") + b"\n"
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body)), *fields]
@@ -247,7 +247,7 @@ class Response(HttpStream):
         self._owner.response_complete()
 
     def refuse(self, exc: RequestError, peer: Peer) -> None:
-        """Answer a request that is not served, or cut its answer off; the connection ends behind it."""
+        """Answer a request that is not served, or cut its answer off; the connection ends after it."""
         has_begun = self.framing != UNDECIDED
         report_refusal(self._runtime, peer, None if has_begun else self.record, self.request, exc)
         if has_begun:
@@ -314,7 +314,7 @@ class Response(HttpStream):
             outbox.put(body)
 
     def has_no_body(self) -> bool:
-        """Whether the client expects nothing behind the head (RFC 9112, 6.3)."""
+        """Whether the client expects nothing after the head (RFC 9112, 6.3)."""
         status = self.status
         request = self.request
         return status == 204 or status == 304 or status == 205 or (request is not None and request.method == "HEAD")
@@ -334,7 +334,7 @@ class Response(HttpStream):
         return DONE if self._gate.is_open else self._gate.wait()
 
     def _pace(self, size: int) -> Awaitable[None]:
-        """Return what the app awaits behind a piece of ``size`` bytes with more to come."""
+        """Return what the app awaits after a piece of ``size`` bytes with more to come."""
         outbox = self._outbox
         gate = self._gate
         if self.framing == NO_BODY:
@@ -374,7 +374,7 @@ class Response(HttpStream):
 
 
 def _encode_trailers(headers: Iterable[Iterable[bytes]]) -> bytes:
-    """Encode trailer fields; raise ASGIMisuse for one that RFC 9110, 6.5.1 does not allow behind the body."""
+    """Encode trailer fields; raise ASGIMisuse for one that RFC 9110, 6.5.1 does not allow after the body."""
     fields = [(bytes(name), value) for name, value in headers]
     for name, _ in fields:
         if name.lower() in FORBIDDEN_TRAILERS:

@@ -55,6 +55,6 @@ def open_session(
 ) -> WebSocketSession:
     """Make the conversation about an upgrade request; what the app says instead of accepting it is ``response``."""
     scope["subprotocols"] = list(handshake.subprotocols)
-    response.keep_alive = False  # whether what comes behind a refusal is HTTP again, only the client knows
+    response.keep_alive = False  # whether what comes after a refusal is HTTP again, only the client knows
     opening = _Upgrade(runtime, transport, handshake, response)
     return WebSocketSession(runtime, response, opening, scope, head)

@@ -12,7 +12,7 @@ __all__ = ["checked_trailers", "small_answer"]
 
 
 def checked_trailers(headers: Iterable[Iterable[bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return trailer fields; raise ASGIMisuse for one that RFC 9110, 6.5.1 does not allow behind the body."""
+    """Return trailer fields; raise ASGIMisuse for one that RFC 9110, 6.5.1 does not allow after the body."""
     fields: list[tuple[bytes, bytes]] = check_fields(200, headers, None, None)[0]
     for field in fields:
         if field[0] in FORBIDDEN_TRAILERS:

@@ -22,7 +22,7 @@ __all__ = ["StreamChannel"]
 #   any --the last DATA has left and the client's END_STREAM has come, abort(), a reset, the connection is lost--> GONE
 OPEN = 0
 CLOSING = 1  # DATA waits for the client
-SHUT = 2  # END_STREAM is sent; a client that sees a reset right behind it may forget what it has not read
+SHUT = 2  # END_STREAM is sent; a client that sees a reset right after it may forget what it has not read
 GONE = 3
 
 
@@ -52,7 +52,7 @@ class StreamChannel(Queued):
         # Reading
         self._is_paused = False
         self._held: bytearray | None = None  # came meanwhile: no more than the window, which is not given back
-        self._is_at_end = False  # END_STREAM came behind it
+        self._is_at_end = False  # END_STREAM came after it
 
         self._end_at = 0.0  # loop time: the client has had its time to end its side
         self._is_told = False  # the protocol knows that it is over
@@ -83,7 +83,7 @@ class StreamChannel(Queued):
             self.write(piece)
 
     def close(self) -> None:
-        """End the stream behind what waits."""
+        """End the stream after what waits."""
         if self._phase != OPEN:
             return
         self._phase = CLOSING
@@ -206,7 +206,7 @@ class StreamChannel(Queued):
             self._read_end()
 
     def _read_end(self) -> None:
-        """Tell the protocol of the END_STREAM, behind which it says no more than what waits."""
+        """Tell the protocol of the END_STREAM, after which it says no more than what waits."""
         if self._is_paused:
             self._is_at_end = True
         elif self._phase == OPEN:

@@ -236,7 +236,7 @@ class Http2Connection(FrameSink):
             self._break(exc)
 
     def upgrade(self, head: RequestHead, body: bytes, settings: list[tuple[int, int]], data: bytes) -> None:
-        """Begin with a whole request of HTTP/1.1 as stream 1 (RFC 7540, 3.2); ``data`` has come behind it.
+        """Begin with a whole request of HTTP/1.1 as stream 1 (RFC 7540, 3.2); ``data`` has come after it.
 
         ``settings`` are those of HTTP2-Settings. Call once, after ``connection_made``.
         """
@@ -258,7 +258,7 @@ class Http2Connection(FrameSink):
         exchange.start()
         turns = self._runtime.turns
         if turns.is_over():
-            # The frames behind wait for their turn, and then the bytes behind them.
+            # The frames after this one wait for their turn, and then the bytes after them.
             self._reader.pause()
             turns.wait(self)
 
@@ -351,7 +351,7 @@ class Http2Connection(FrameSink):
             self._leaving.add(owner)
 
     def _shut(self) -> None:
-        """Say which stream was the last one, and close behind it."""
+        """Say which stream was the last one, and close after it."""
         self._streams.shut()
         self._sender.outbox.put(encode_goaway(self._streams.last_number, NO_ERROR))
         self._sender.outbox.flush()

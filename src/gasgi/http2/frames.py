@@ -106,7 +106,7 @@ class FrameReader:
             self._position = 0
 
     def pause(self) -> None:
-        """Stop reading behind this frame, until ``resume`` and ``feed``."""
+        """Stop reading after this frame, until ``resume`` and ``feed``."""
         self._is_paused = True
 
     def resume(self) -> None:
@@ -130,7 +130,7 @@ class FrameReader:
         return self._block_stream != 0
 
     def has_begun(self) -> bool:
-        """Whether the preface and the SETTINGS behind it have come (RFC 9113, 3.4)."""
+        """Whether the preface and the SETTINGS after it have come (RFC 9113, 3.4)."""
         return self._has_settings
 
     # Frames
@@ -271,7 +271,7 @@ class FrameReader:
         window_bytes += size
         is_whole = False
         if not self._data_left:
-            # The padding is counted with the last piece, and read away behind it.
+            # The padding is counted with the last piece, and read away after it.
             window_bytes += self._padding
             self._skip = self._padding
             self._data_left = -1

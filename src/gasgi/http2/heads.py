@@ -222,7 +222,7 @@ class HeadReader:
     def _read_fields(
         self, stream_id: int, head: RequestHead, fields: list[tuple[bytes, bytes]], start: int
     ) -> bytes | None:
-        """Read the fields behind the pseudo-fields; return Host, which does not become a header here."""
+        """Read the fields after the pseudo-fields; return Host, which does not become a header here."""
         headers: list[tuple[bytes, bytes]] = []
         host: bytes | None = None
         crumbs: list[bytes] | None = None
@@ -282,7 +282,7 @@ class HeadReader:
 
 
 def check_trailers(stream_id: int, fields: list[tuple[bytes, bytes]], flaw: str) -> None:
-    """Raise StreamError for fields that must not come behind a body (RFC 9113, 8.1; RFC 9110, 6.5.1)."""
+    """Raise StreamError for fields that must not come after a body (RFC 9113, 8.1; RFC 9110, 6.5.1)."""
     if flaw:
         raise StreamError(stream_id, PROTOCOL_ERROR, flaw)
     for name, _ in fields:

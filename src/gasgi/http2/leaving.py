@@ -1,6 +1,6 @@
 """The deadlines of streams, and of apps whose client has left their stream or is taken for one that has.
 
-Such an app has a grace period and is cancelled behind it. A worker that stops takes the client of an endless answer for
+Such an app has a grace period and is cancelled after it. A worker that stops takes the client of an endless answer for
 one that has left.
 """
 

@@ -52,7 +52,7 @@ class Level:
 
     def put(self, stream: Queued) -> None:
         """Add a stream."""
-        # RFC 9218, 11: what is behind a tunnel must not wait for its end, whatever is said of the tunnel.
+        # RFC 9218, 11: what is after a tunnel must not wait for its end, whatever is said of the tunnel.
         if stream.rank & 1 or stream.is_endless:
             self._shared.append(stream)
         else:

@@ -188,7 +188,7 @@ class Sender:
             self.say(encode_window_update(stream.number, increment))
 
     def pace(self, is_idle: bool, timing: Timing | None) -> Awaitable[None]:
-        """Return what an app awaits behind a piece with more to come that has left; ``is_idle``: nothing of it has."""
+        """Return what an app awaits after a piece with more to come that has left; ``is_idle``: nothing of it has."""
         gate = self.gate
         if self.outbox.size >= FLUSH_BYTES:
             self.outbox.flush()

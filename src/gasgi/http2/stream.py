@@ -325,7 +325,7 @@ class Http2Stream(Queued):
         self.write_at = self._sender.due_in(self._sender.runtime.settings.write_timeout_s) if self.waits() else 0.0
 
     def _end(self) -> None:
-        """The app has said all: end the stream behind what waits."""
+        """The app has said all: end the stream after what waits."""
         if self.phase == OVER:
             return
         self.phase = ENDING
@@ -362,7 +362,7 @@ class Http2Stream(Queued):
         sender.stream_over()
 
     def _pace(self, size: int) -> Awaitable[None]:
-        """Return what the app awaits behind a piece with more to come."""
+        """Return what the app awaits after a piece with more to come."""
         sender = self._sender
         if self.waits():
             if self._gate is None:

@@ -20,7 +20,7 @@ __all__ = ["open_session"]
 
 
 class _Connect(WebSocketOpening):
-    """Takes an extended CONNECT, and holds what comes behind it too early; its window bounds that."""
+    """Takes an extended CONNECT, and holds what comes after it too early; its window bounds that."""
 
     def __init__(self, sender: Sender, stream: Http2Stream, handshake: Handshake) -> None:
         self._sender = sender

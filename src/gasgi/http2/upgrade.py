@@ -87,7 +87,7 @@ class Upgrading(asyncio.Protocol):
         self._data = bytearray()
 
     def begin(self, data: bytes) -> None:
-        """Take the transport, and what has come behind the head."""
+        """Take the transport, and what has come after the head."""
         self._transport.set_protocol(self)
         self._runtime.connections.add(self)
         self._take(data)

@@ -74,7 +74,7 @@ class ProxyProtocolDecoder:
         return self._buffer.startswith(self._signatures)
 
     def take_leftover(self) -> bytes:
-        """Return the bytes behind the header."""
+        """Return the bytes after the header."""
         leftover, self._buffer = self._buffer, b""
         return leftover
 

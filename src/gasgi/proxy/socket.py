@@ -1,4 +1,4 @@
-"""Take the PROXY header off an accepted socket, and not one byte more: TLS may start right behind it."""
+"""Take the PROXY header off an accepted socket, and not one byte more: TLS may start right after it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def _receive(loop: asyncio.AbstractEventLoop, accepted: socket.socket, mod
     while True:
         await _readable(loop, accepted, seen_bytes + 1)
         try:
-            # Peeked at, so that whatever comes behind the header stays in the kernel for the transport.
+            # Peeked at, so that whatever comes after the header stays in the kernel for the transport.
             data = accepted.recv(16 + LONGEST_V2, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
             continue

@@ -1,4 +1,4 @@
-"""Where each number stands in a slot of the scoreboard, counted in words of 64 bits.
+"""The layout of a slot of the scoreboard, counted in words of 64 bits.
 
 Not compiled: compiled modules copy these into C.
 """

@@ -92,7 +92,7 @@ class SlowRequests:
             )
 
     def tell_running(self, timing: Times, head: RequestHead | None, task: Any, now: float) -> bool:
-        """Log where a request stands that still runs; return whether that was done."""
+        """Log where a request that is still running waits; return whether that was done."""
         if not self._may_tell(now):
             return False
         if timing.client_waits:

@@ -59,7 +59,7 @@ class Timing:
             self.started_at = 0.0
             self.blocked_before_s = self._slow.blocked_s(now)
             self._body_s = self._client_s = 0.0
-            # One that went on behind its answer may still wait.
+            # One that went on after its answer may still wait.
             self._body_since = self._client_since = now
 
     def start(self) -> None:

@@ -94,7 +94,7 @@ class FileRegion:
         return OSError(errno.EIO, f"the file ended {self.left} bytes before the announced length")
 
     def close(self) -> None:
-        """Let go of the descriptor and leave the app's position behind what was sent; may be called again."""
+        """Let go of the descriptor and leave the app's position after what was sent; may be called again."""
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)

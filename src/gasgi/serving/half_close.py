@@ -1,7 +1,7 @@
 """What the kernel knows of a client that shut its side of the connection: did it leave, or does it wait for its answer?
 
 A FIN says only that nothing more comes, and a client that leaves sends the same one. Linux knows more: over a unix
-socket whether the peer has closed, over TCP how long behind the last byte the FIN came. Elsewhere every FIN is taken
+socket whether the peer has closed, over TCP how long after the last byte the FIN came. Elsewhere every FIN is taken
 for a client that leaves. The functions take a transport's socket, or None.
 """
 
@@ -17,7 +17,7 @@ from gasgi.serving.raw_socket import borrow_socket
 
 __all__ = ["GONE", "HERE", "SHUT", "look_at_peer", "may_still_read", "shut_on_purpose"]
 
-# Whoever shuts its side on purpose does so directly behind the request; nobody loses patience that fast.
+# Whoever shuts its side on purpose does so directly after the request; nobody loses patience that fast.
 WITH_REQUEST_MS = 50
 # How the kernel asks a client that has closed by now whether it is there: its kernel answers with a reset, once it has
 # forgotten the connection (Linux: a minute).
@@ -26,12 +26,12 @@ PROBES = 3
 
 # What look_at_peer() sees of the client.
 HERE = 0
-SHUT = 1  # it has shut its side, behind bytes that have not been read
+SHUT = 1  # it has shut its side, after bytes that have not been read
 GONE = 2  # it has reset the connection, or nobody is left who would
 _POLLRDHUP = getattr(select, "POLLRDHUP", 0)  # Linux
 
 _STATE = struct.Struct("=B")
-_LAST_RECEIVED_AT = 52  # struct tcp_info: tcpi_last_data_recv and, behind it, tcpi_last_ack_recv, both in ms
+_LAST_RECEIVED_AT = 52  # struct tcp_info: tcpi_last_data_recv and, after it, tcpi_last_ack_recv, both in ms
 _LAST_RECEIVED = struct.Struct("=II")
 _CLOSE_WAIT = 8  # the client's FIN has come, ours has not gone out
 

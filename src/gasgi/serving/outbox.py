@@ -27,7 +27,7 @@ class Outbox:
         self._pieces: list[bytes] = []
         self.size = 0  # bytes in _pieces
         self._is_flush_due = False
-        self._answers_held = 0  # complete answers among the pieces, waiting for those to the requests pipelined behind
+        self._answers_held = 0  # complete answers among the pieces, waiting for those to the requests pipelined after
         self._flush_by = 0.0  # loop time until which the first of them waits
 
     def put(self, data: bytes) -> None:
@@ -43,7 +43,7 @@ class Outbox:
             self._loop.call_soon(self._flush_turn)
 
     def hold_answer(self) -> None:
-        """Let a complete answer wait for those to the requests pipelined behind it; at once when there is much."""
+        """Let a complete answer wait for those to the requests pipelined after it; at once when there is much."""
         if self.size >= FLUSH_BYTES:
             self.flush()
             return

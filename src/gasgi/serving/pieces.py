@@ -12,7 +12,7 @@ _SMALL_BYTES = 1024  # neighbours are joined up to this size: small enough to be
 
 
 def add_piece(pieces: list[bytes], data: bytes) -> None:
-    """Put ``data`` behind ``pieces``; join it with the last of them while both are small."""
+    """Put ``data`` after ``pieces``; join it with the last of them while both are small."""
     size = len(data)
     if size < _SMALL_BYTES and pieces:
         last = pieces[-1]

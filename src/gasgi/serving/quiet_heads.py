@@ -11,7 +11,7 @@ from typing import Protocol
 
 __all__ = ["QuietHeads", "QuietStream"]
 
-LOOK_S = 0.025  # a head leaves at the second look behind it: 25 to 50 ms after it was held
+LOOK_S = 0.025  # a head leaves at the second look after it: 25 to 50 ms after it was held
 
 
 class QuietStream(Protocol):

@@ -21,7 +21,7 @@ __all__ = ["Turns", "Waiting"]
 REQUESTS_PER_TURN = 32
 TURN_S = 0.02  # first steps that together take longer are spread over several turns
 # The clock is read before the first, second, third and fifth step of a turn, and then before every fourth: nothing next
-# to what a request costs, and no more than so many applications that begin to block do so one behind the other.
+# to what a request costs, and no more than so many applications that begin to block do so one after the other.
 STEPS_PER_LOOK = 4
 
 
@@ -64,7 +64,7 @@ class Turns:
         return self._is_expected and (len(self._waiting) > 0 or len(self._put_off) > 0)
 
     def wait(self, connection: Waiting) -> None:
-        """Call ``take_turn`` of ``connection`` behind the tasks that are ready now."""
+        """Call ``take_turn`` of ``connection`` after the tasks that are ready now."""
         self._expect()
         self._waiting.append(connection)
 
@@ -113,7 +113,7 @@ class Turns:
         if not self._waiting and not self._put_off:
             self._is_expected = False
             return
-        # Mark, the tasks that begin here, and this again: one behind the other, so that nothing else is measured.
+        # Mark, the tasks that begin here, and this again: one after the other, so that nothing else is measured.
         self._loop.call_soon(self._mark)
         try:
             while self._begun < self._most and self._put_off:

@@ -86,7 +86,7 @@ class WebSocketConnection(WebSocketWriter):
         self._answer_fields: Headers = []
 
     def open(self, answer: bytes, status: int, fields: Headers, leftover: bytes) -> None:
-        """Send the answer to the handshake, where it is not on its way; ``leftover`` is what came behind the request.
+        """Send the answer to the handshake, where it is not on its way; ``leftover`` is what came after the request.
 
         Call once, with the protocol set. The session asks for what has come with ``resume_messages``.
         """
@@ -222,7 +222,7 @@ class WebSocketConnection(WebSocketWriter):
         self._flush()
         self._state = CLOSE_SENT
         self._end_within(self._runtime.settings.websocket_close_timeout_s)
-        # The peer's close frame may stand behind messages that nobody wants now.
+        # The peer's close frame may stand after messages that nobody wants now.
         self._decoder.discard()
         self._decode()
         self._resume_reading()

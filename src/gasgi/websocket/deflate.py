@@ -91,7 +91,7 @@ def _answer_offer(parameters: list[tuple[str, str | None]], window_bits: int) ->
 
 
 class Deflater:
-    """Compress the messages of one connection. Buys its memory with the first message."""
+    """Compress the messages of one connection. Allocates zlib state lazily, on the first message."""
 
     def __init__(self, agreement: DeflateAgreement, level: int) -> None:
         self._bits = agreement.server_window_bits
@@ -124,7 +124,7 @@ class Deflater:
 
 
 class Inflater:
-    """Inflate the messages of one connection. Buys its memory with the first message."""
+    """Inflate the messages of one connection. Allocates zlib state lazily, on the first message."""
 
     def __init__(self, agreement: DeflateAgreement) -> None:
         self._bits = agreement.client_window_bits

@@ -279,7 +279,7 @@ class FrameDecoder:
         self._is_in_frame = True
 
     def _begin_skipping(self, first: int, position: int, length: int) -> None:
-        self._message_opcode = 0 if first & _FIN else _BINARY  # whether another message may begin behind this frame
+        self._message_opcode = 0 if first & _FIN else _BINARY  # whether another message may begin after this frame
         self._position = position
         self._remaining = length
         self._is_in_frame = True

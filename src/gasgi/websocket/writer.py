@@ -23,7 +23,7 @@ _FIN_TEXT = 0x81
 _FIN_BINARY = 0x82
 _RSV1 = 0x40
 
-# From here on a payload is written behind its header instead of copied behind it.
+# From here on a payload is written after its header instead of copied after it.
 _COPY_BYTES = 16 * 1024
 # A broadcast sends the same object to one client after the other: its frame is made once for all of them. Smaller ones
 # are as quickly made; no larger one is kept, since the latest stays until another comes.
@@ -67,7 +67,7 @@ class WebSocketWriter(WebSocketStream):
         self._out_bytes = 0
         self._turn_bytes = 0  # sent since the app last let others run
 
-        # Messages that are compressed in slices, and those sent behind them. While there are any, a step is due in the
+        # Messages that are compressed in slices, and those sent after them. While there are any, a step is due in the
         # next turn of the loop, whatever becomes of the coroutines that wait for them.
         self._waiting: deque[_Waiting] | None = None
         self._slices: Iterator[bytes] | None = None  # of the first of them, once that is begun
@@ -152,7 +152,7 @@ class WebSocketWriter(WebSocketStream):
             self._transport.write(data)
 
     def _queue_message(self, payload: bytes | str) -> Awaitable[None]:
-        """Send a message that is large and to be compressed, or that comes behind such a one.
+        """Send a message that is large and to be compressed, or that comes after such a one.
 
         Nothing is counted or locked by what is returned: it may be cancelled, or dropped, before its first step.
         """

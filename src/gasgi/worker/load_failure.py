@@ -1,4 +1,4 @@
-"""An application that does not load, under ``--reload``: where its mistake may be mended, and whether it has been.
+"""An application that does not load, under ``--reload``: where its mistake can be fixed, and whether it has been.
 
 gunicorn's reloaders watch the modules that are loaded. A module that failed to load is none of them, a file that is
 missing at the moment cannot be watched, and what changes before a reloader looks for the first time is not seen.

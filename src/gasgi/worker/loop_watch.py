@@ -93,7 +93,7 @@ class LoopWatch:
             self._log.warning("Event loop unblocked after %.0f ms", took_s * 1000)
 
     def _report(self, asked_at: float) -> bool:
-        """Log where the loop stands, unless that was done a moment ago."""
+        """Log where the loop is blocked, unless that was done a moment ago."""
         now = self._clock()
         if now - self._reported_at < REPORT_EVERY_S:
             self._unreported += 1

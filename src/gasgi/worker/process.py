@@ -49,7 +49,7 @@ QUICK_STOP_S = 5.0
 QUICKER_STOP_S = 1.7
 BEAT_S = 1.0  # between two heartbeats, at the most
 BEATS_PER_TIMEOUT = 4
-LAST_HEARTBEAT = 0.8  # of gunicorn's timeout, for the end of the process behind the last heartbeat
+LAST_HEARTBEAT = 0.8  # of gunicorn's timeout, for the end of the process after the last heartbeat
 
 
 class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
@@ -360,7 +360,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn has no types
     def _exit_in_time(self, code: int) -> None:
         patience_s = self._left_s
         if self.cfg.timeout:
-            # The arbiter, which sees no heartbeat behind this one, would report a worker that hangs.
+            # The arbiter, which sees no heartbeat after this one, would report a worker that hangs.
             self.notify()
             patience_s = min(patience_s, self.cfg.timeout * LAST_HEARTBEAT)
         leave_threads_behind(patience_s, code, self.log)

@@ -58,7 +58,7 @@ class Sharing:
         self._accepted = 0
 
         self._is_spreading = False  # holds far more than its share, or did a moment ago
-        self._deaf: dict[int, int] = {}  # sibling to the time of the look behind which it was deaf
+        self._deaf: dict[int, int] = {}  # sibling to the time of the look after which it was deaf
         # While it steps back: since when, µs, and what the siblings had accepted by then
         self._patient_since = 0
         self._accepted_then = 0

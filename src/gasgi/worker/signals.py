@@ -84,7 +84,7 @@ class Signals:
         self._worker.log.debug("worker: SIGWINCH ignored.")
 
     def _on_abort(self, number: int, frame: FrameType | None) -> None:
-        """The arbiter missed the heartbeat: show where every thread stands, then exit."""
+        """The arbiter missed the heartbeat: show the stack of every thread, then exit."""
         worker = self._worker
         stacks = "the stacks above show where" if self._stacks.were_written() else f"here:\n{format_stacks()}"
         worker.log.critical("Event loop blocked for longer than --timeout (pid: %s): %s", worker.pid, stacks)

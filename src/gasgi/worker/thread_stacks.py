@@ -1,4 +1,4 @@
-"""Show where every thread stands when the arbiter gives up on a worker, or when C code crashes it.
+"""Show the stack of every thread when the arbiter gives up on a worker, or when C code crashes it.
 
 The stacks are written by faulthandler from within the signal handler: Python code would not run while C code blocks the
 interpreter.
