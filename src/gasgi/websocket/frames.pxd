@@ -71,3 +71,4 @@ cdef class FrameDecoder:
 cpdef bytes encode_close(int code, str reason)
 cdef int _read_close_code(bytes payload) except -1
 cdef str _decode_text(bytes data)
+cdef str _unmask_text(bytes data, Py_ssize_t start, Py_ssize_t stop)

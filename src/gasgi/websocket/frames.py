@@ -150,16 +150,11 @@ class FrameDecoder:
         size = len(data)
         while True:
             if self._is_in_frame:
-                if self._is_discarding:
-                    if not self._skip_frame():
-                        return False
-                    data = self._data
-                    size = len(data)
-                    continue
-                if not self._continue_frame():
+                if not (self._skip_frame() if self._is_discarding else self._continue_frame()):
                     return False
-                if self._is_final:
+                if self._is_final and not self._is_discarding:
                     return self._end_message()
+                data, size = self._data, len(self._data)
                 continue
             position = self._position
             if size - position < 2:
@@ -198,10 +193,7 @@ class FrameDecoder:
                 self.is_message = True
                 self.opcode = opcode
                 if opcode == _TEXT:
-                    try:
-                        self.payload = unmask_text(data, position, position + length)
-                    except UnicodeDecodeError:
-                        raise FrameError(INVALID_DATA, "invalid UTF-8") from None
+                    self.payload = _unmask_text(data, position, position + length)
                 else:
                     self.payload = unmask(data, position, position + length)
                 return True
@@ -373,6 +365,13 @@ def _read_close_code(payload: bytes) -> int:
     if not is_sendable(code):
         raise FrameError(PROTOCOL_ERROR, "invalid close code")
     return code
+
+
+def _unmask_text(data: bytes, start: int, stop: int) -> str:
+    try:
+        return unmask_text(data, start, stop)
+    except UnicodeDecodeError:
+        raise FrameError(INVALID_DATA, "invalid UTF-8") from None
 
 
 def _decode_text(data: bytes) -> str:
