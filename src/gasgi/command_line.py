@@ -6,6 +6,7 @@ Must not be imported by ``worker``: registering settings changes what gunicorn's
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import re
 import shutil
@@ -99,6 +100,11 @@ class _Parser(argparse.ArgumentParser):
         if rest:
             self._refuse(rest)
         return found
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # Newer versions of argparse pass over a reader that has left by themselves; Debian 12 has an older one.
+        with contextlib.suppress(OSError):
+            super()._print_message(message, file)
 
     def describe(self, setting: Any) -> None:
         """Give the option of a gunicorn setting its whole first paragraph as help, without markup."""

@@ -20,6 +20,11 @@ async def pass_on(request: Request, call_next: Callable[[Request], Awaitable[Res
     return await call_next(request)
 
 
+@app.get("/quick")
+async def quick() -> None:
+    """For what the first request of a worker imports."""
+
+
 @app.get("/sleep")
 async def sleep_long() -> None:
     await asyncio.sleep(300)

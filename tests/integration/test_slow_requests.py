@@ -29,7 +29,10 @@ CONFIG = "gasgi_slow_request_ms = 200\n"
     ],
 )
 def test_a_running_request_is_reported_with_the_line_of_the_application(start, loop, path, function):
-    server = start(APP, config=CONFIG, loop=loop)
+    server = start(APP, config="gasgi_slow_request_ms = 500\n", loop=loop)
+    with socket.create_connection(server.address, timeout=DEADLINE_S) as client:
+        client.sendall(b"GET /quick HTTP/1.1\r\nHost: test\r\n\r\n")
+        client.recv(100)
     method, length = ("POST", "Content-Length: 5\r\n") if path == "/upload" else ("GET", "")
     with socket.create_connection(server.address, timeout=DEADLINE_S) as client:
         client.sendall(f"{method} {path}?secret=1 HTTP/1.1\r\nHost: test\r\n{length}\r\n".encode())

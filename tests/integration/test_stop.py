@@ -76,7 +76,7 @@ def test_a_thread_without_end_does_not_keep_the_worker(start, journal):
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
     assert journal()[-1] == "shutdown"
-    assert "Threads of the application did not end" in server.log
+    assert "Application threads did not finish in time" in server.log
     assert "SIGKILL" not in server.log
 
 
@@ -86,7 +86,7 @@ def test_a_thread_without_end_is_no_worker_that_hangs(start):
     assert b"started" in ask(server.address, "/thread").recv(65536)
     server.signal(signal.SIGHUP)
     wait_until(lambda: old not in server.workers(), "the old worker's end")
-    assert "Threads of the application did not end" in server.log
+    assert "Application threads did not finish in time" in server.log
     assert "WORKER TIMEOUT" not in server.log
     server.stop()
 
@@ -194,7 +194,7 @@ def test_an_app_that_cancels_all_tasks_stops_the_worker_in_order(start, loop):
     with ask(server.address, "/") as client:
         assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
     log = server.stop()
-    assert log.count("The app cancelled the task of the worker") == 1
+    assert log.count("Application cancelled the worker's own task") == 1
     assert log.count("ASGI app cancelled its own task during GET /stream") == 1
     assert "exited with code" not in log
 
