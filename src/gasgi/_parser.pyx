@@ -445,7 +445,7 @@ cdef class FieldReader:
 
 @cython.final
 cdef class HeadParser:
-    """Turn the bytes of one connection into request heads, one after the other. Its attributes are declared in the .pxd."""
+    """Turn the bytes of one connection into request heads in turn. Its attributes are declared in the .pxd."""
 
     def __init__(self, limits not None, FieldReader fields=None):
         self.limits = limits
