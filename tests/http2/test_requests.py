@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from types import ModuleType
 from typing import Any
 
 import h2.settings
@@ -11,12 +10,11 @@ import pytest
 
 from gasgi.errors import ClientDisconnected
 from gasgi.http2_codes import CANCEL, ENHANCE_YOUR_CALM, INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR
-from gasgi.reporting.meter import Meter
-from gasgi.reporting.scoreboard import Scoreboard
-from gasgi.reporting.slot_layout import BYTES_IN, REFUSED, SLOT_NUMBERS
+from gasgi.reporting.slot_layout import BYTES_IN, REFUSED
 from gasgi.settings import Settings
 from tests.support.http2 import frame, frames_of, number
 from tests.support.http2_rig import Http2Rig, request
+from tests.support.metered import Metered
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
@@ -600,19 +598,9 @@ def test_a_lost_connection_disconnects_every_app():
 
 
 def test_the_metrics_hear_of_bytes_and_refusals():
-    memory = bytearray(4 * SLOT_NUMBERS * 8)
-    worker = ModuleType("worker")  # whatever can be referred to weakly
-    slot = Scoreboard(memory).reserve(worker)
-    assert slot is not None
-    slot.claim(1, 1.0)
-
-    def counted(place: int) -> int:
-        return sum(memoryview(memory).cast("q")[place::SLOT_NUMBERS])
-
-    def prepare(runtime: Any) -> None:
-        runtime.meter = Meter(slot, (0.1,))
-
-    with Http2Rig(hello, prepare=prepare) as rig:
+    metered = Metered()
+    counted = metered.counted
+    with Http2Rig(hello, prepare=metered.prepare) as rig:
         before = counted(BYTES_IN)
         assert before > 24
         rig.answer(rig.ask())

@@ -2,50 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import ModuleType
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from gasgi.reporting import timing
-from gasgi.reporting.meter import Meter
-from gasgi.reporting.scoreboard import Scoreboard
-from gasgi.reporting.slot_layout import BYTES_OUT, RUNNING, SLOT_NUMBERS, STATUSES
-from gasgi.reporting.slow_requests import SlowRequests
-from gasgi.serving.runtime import Runtime
+from gasgi.reporting.slot_layout import BYTES_OUT, RUNNING, STATUSES
 from gasgi.settings import Settings
 from tests.support.http2_rig import Http2Rig, request
 from tests.support.http2_websockets import StreamWebSocket
-from tests.support.slow import Clock, parts
-
-
-class Rig(Http2Rig):
-    """Requests from 500 ms on are reported."""
-
-    clock: Clock
-
-    @property
-    def lines(self) -> list[str]:
-        return self.log.levels("warning")
+from tests.support.metered import Metered
+from tests.support.slow import parts, slow_rigs
 
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    clock = Clock()
-    monkeypatch.setattr(timing, "perf_counter", clock)
-
-    @contextmanager
-    def make(app: Any = None, **keys: Any) -> Iterator[Rig]:
-        def prepare(runtime: Runtime) -> None:
-            runtime.slow = SlowRequests(0.5, runtime.log)
-
-        with Rig(app, prepare=prepare, **keys) as rig:
-            rig.clock = clock
-            yield rig
-
-    return make
+    return slow_rigs(Http2Rig, monkeypatch)
 
 
 def test_says_nothing_of_a_quick_request(slow):
@@ -177,19 +149,9 @@ def test_a_client_that_resets_is_told_with_499(slow):
 
 
 def test_the_metrics_count_each_stream():
-    memory = bytearray(4 * SLOT_NUMBERS * 8)
-    worker = ModuleType("worker")  # whatever can be referred to weakly
-    slot = Scoreboard(memory).reserve(worker)
-    assert slot is not None
-    slot.claim(1, 1.0)
-
-    def counted(place: int) -> int:
-        return sum(memoryview(memory).cast("q")[place::SLOT_NUMBERS])
-
-    def prepare(runtime: Any) -> None:
-        runtime.meter = Meter(slot, (0.1,))
-
-    with Http2Rig(prepare=prepare) as rig:
+    metered = Metered()
+    counted = metered.counted
+    with Http2Rig(prepare=metered.prepare) as rig:
         answered, left = rig.ask(), rig.ask()
         assert counted(RUNNING) == 2
         rig.calls[0].start()

@@ -215,6 +215,15 @@ def test_a_broken_frame_breaks_its_stream():
         streams.receive_broken_frame(7, PROTOCOL_ERROR, "idle")
 
 
+def test_a_broken_frame_on_a_stream_that_both_have_reset_is_answered_once():
+    streams = make()
+    streams.reset(opened(streams, 1))
+    streams.receive_reset(1)
+    with breaks_stream(1, PROTOCOL_ERROR, "late"):
+        streams.receive_broken_frame(1, PROTOCOL_ERROR, "late")
+    streams.receive_broken_frame(1, PROTOCOL_ERROR, "later")
+
+
 # --- 5.1.1 and 5.1.2: numbers ---
 
 

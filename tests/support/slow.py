@@ -1,10 +1,19 @@
-"""What tests of slow requests read out of a line, and the clock that they move."""
+"""A connection whose slow requests are reported, the clock that tests move, and what they read out of a line."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
-__all__ = ["Clock", "parts"]
+import pytest
+
+from gasgi.reporting import timing
+from gasgi.reporting.slow_requests import SlowRequests
+from gasgi.serving.runtime import Runtime
+
+__all__ = ["parts", "slow_rigs"]
 
 
 class Clock:
@@ -15,6 +24,28 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def slow_rigs(rig_class: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Return what opens a rig of this class: with a ``clock``, and the ``lines`` about requests of 500 ms and more."""
+    clock = Clock()
+    monkeypatch.setattr(timing, "perf_counter", clock)
+
+    class Rig(rig_class):  # type: ignore[misc]  # whichever it is
+        @property
+        def lines(self) -> list[str]:
+            return list(self.log.levels("warning"))
+
+    @contextmanager
+    def make(app: Any = None, **keys: Any) -> Iterator[Any]:
+        def prepare(runtime: Runtime) -> None:
+            runtime.slow = SlowRequests(0.5, runtime.log)
+
+        with Rig(app, prepare=prepare, **keys) as rig:
+            rig.clock = clock
+            yield rig
+
+    return make
 
 
 def parts(line: str) -> list[int]:

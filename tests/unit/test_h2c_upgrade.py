@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import h2.config
@@ -14,13 +13,12 @@ import pytest
 from gasgi.http1.connection import HttpConnection
 from gasgi.http2.connection import Http2Connection
 from gasgi.http2.upgrade import Upgrading
-from gasgi.reporting.meter import Meter
-from gasgi.reporting.scoreboard import Scoreboard
-from gasgi.reporting.slot_layout import BYTES_IN, SLOT_NUMBERS
+from gasgi.reporting.slot_layout import BYTES_IN
 from tests.support.choice_rig import PROXY, STRANGER, UNIX, ChoiceRig
 from tests.support.http2 import BEGIN, frames_of
 from tests.support.http2_rig import Answer, request
 from tests.support.http_apps import echo
+from tests.support.metered import Metered
 from tests.support.served import GET, RecordingObserver
 
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: h2c\r\n\r\n"
@@ -160,16 +158,13 @@ def test_everything_may_come_in_pieces_of_any_size_with_frames_behind_it(size):
 
 
 def test_bytes_are_counted_once():
-    memory = bytearray(4 * SLOT_NUMBERS * 8)
-    worker = ModuleType("worker")  # whatever can be referred to weakly
-    slot = Scoreboard(memory).reserve(worker)
-    assert slot is not None
+    metered = Metered()
     with UpgradeRig(app=echo) as rig:
-        rig.runtime.meter = Meter(slot, (0.1,))
+        metered.prepare(rig.runtime)
         data = post(4) + rig.offer + b"\r\n"
         rest = b"dy" + rig.client.data_to_send()
         rig.send(data + b"bo", rest)
-        assert sum(memoryview(memory).cast("q")[BYTES_IN::SLOT_NUMBERS]) == len(data) + 2 + len(rest)
+        assert metered.counted(BYTES_IN) == len(data) + 2 + len(rest)
 
 
 def test_a_request_behind_another_is_taken_too():

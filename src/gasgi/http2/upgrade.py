@@ -107,7 +107,7 @@ class Upgrading(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         if self._deadlines.is_read_over(now):
             self._runtime.connections.discard(self)
-            self._refuse(RequestError(408, "the body stalled for gasgi_body_timeout_s"))
+            self._refuse(RequestError(408, "the body stalled for longer than gasgi_body_timeout_s"))
 
     def drain(self) -> None:
         """Nothing: the request is in progress."""

@@ -4,46 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from gasgi.reporting import timing
-from gasgi.reporting.slow_requests import PULSE_S, SlowRequests
-from gasgi.serving.runtime import Runtime
+from gasgi.reporting.slow_requests import PULSE_S
 from tests.support.served import GET, Served
-from tests.support.slow import Clock, parts
+from tests.support.slow import parts, slow_rigs
 
 POST = b"POST /up%0aload?token=secret HTTP/1.1\r\nHost: h\r\nCookie: secret\r\nContent-Length: 4\r\n\r\n"
 
 
-class Rig(Served):
-    """A connection whose slow requests, from 500 ms on, are reported."""
-
-    clock: Clock
-
-    @property
-    def lines(self) -> list[str]:
-        return self.log.levels("warning")
-
-
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    clock = Clock()
-    monkeypatch.setattr(timing, "perf_counter", clock)
-
-    @contextmanager
-    def make(app: Any = None) -> Iterator[Rig]:
-        def prepare(runtime: Runtime) -> None:
-            runtime.slow = SlowRequests(0.5, runtime.log)
-
-        with Rig(app, prepare=prepare) as rig:
-            rig.clock = clock
-            yield rig
-
-    return make
+    return slow_rigs(Served, monkeypatch)
 
 
 def test_says_nothing_of_a_quick_request(slow):
