@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.front import nginx
 from harness.load import HERE, LoadError, run_load, wait_for_port, wrk
 from harness.processes import ProcessTree, free_port, prefer
 
@@ -35,20 +36,6 @@ ALONE = Path(__file__).with_name("alone.py").read_text()
 BLOCKED_S = 1.0
 PATIENCE_S = 3.0  # for an answer of a worker that cannot give it
 SHORT_S = 2
-
-NGINX_CONF = """
-daemon off; pid {directory}/nginx.pid; error_log {directory}/error.log; worker_processes 1;
-events {{ worker_connections 4096; }}
-http {{
-    access_log off; client_body_temp_path {directory}/b; proxy_temp_path {directory}/p; fastcgi_temp_path {directory}/f;
-    uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;
-    upstream workers {{ server 127.0.0.1:{back}; keepalive 64; }}
-    server {{
-        listen 127.0.0.1:{front} backlog=4096;
-        location / {{ proxy_pass http://workers; proxy_http_version 1.1; proxy_set_header Connection ""; }}
-    }}
-}}
-"""
 
 Figures = dict[str, float]
 
@@ -130,7 +117,7 @@ def _pool(running: Running) -> Figures:
     """64 clients of nginx, whose connections to the workers are kept; who holds them, the kernel says."""
     held: list[Counter[int]] = []
     # nginx ends after this, or the connections that it keeps would count in the next turn.
-    with _nginx(running.port) as front:
+    with nginx(running.port, None, is_preferred=True) as front:
         # While the load runs: with the clients nginx ends what they had asked for.
         look = threading.Timer(SHORT_S / 2, lambda: held.append(_held(running)))
         look.start()
@@ -145,22 +132,6 @@ def _pool(running: Running) -> Figures:
         "p50_ms": load["p50_us"] / 1000,
         "p99_ms": load["p99_us"] / 1000,
     }
-
-
-@contextlib.contextmanager
-def _nginx(back: int) -> Iterator[int]:
-    """Yield the port of an nginx in front of ``back``."""
-    with tempfile.TemporaryDirectory(prefix="nginx") as name, contextlib.ExitStack() as stack:
-        directory = Path(name)
-        front = free_port()
-        (directory / "nginx.conf").write_text(NGINX_CONF.format(directory=directory, back=back, front=front))
-        output = stack.enter_context((directory / "output").open("wb"))
-        command = ["nginx", "-p", name, "-c", str(directory / "nginx.conf")]
-        proxy = ProcessTree(command, None, {}, directory, output)
-        stack.callback(proxy.stop)
-        prefer(proxy.pids()[0])
-        wait_for_port(front, proxy.is_alive)
-        yield front
 
 
 def _held(running: Running) -> Counter[int]:
