@@ -123,7 +123,7 @@ class HttpExchange(AppTask):
             message = self._next_message()
             if message is not None:
                 return message
-            # Behind the whole body it waits for the client to leave, which is no wait for the client's body.
+            # After the whole body it waits for the client to leave, which is no wait for the client's body.
             timing = None if self._is_body_ended else self.timing
             if not self._is_body_ended:
                 self._stream.body_taken(0)

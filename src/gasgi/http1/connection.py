@@ -375,7 +375,7 @@ class HttpConnection(ResponseOwner):
             else:
                 self._become_idle()
         else:
-            # Behind a refusal too: over TLS a connection that is aborted ends without close_notify (RFC 8446, 6.1).
+            # After a refusal too: over TLS a connection that is aborted ends without close_notify (RFC 8446, 6.1).
             self._close()
 
     def _linger(self) -> None:

@@ -125,7 +125,7 @@ class Response(HttpStream):
 
     def holds_head(self) -> bool:
         """Whether the head waits for the first piece of the body, and for nothing else."""
-        # Behind a final head no 100 (Continue) could follow that the client waits for.
+        # After a final head no 100 (Continue) could follow that the client waits for.
         if self._held_head is None or self.is_opening:
             return False
         return not self._body.wants_continue and not self._gate.is_lost

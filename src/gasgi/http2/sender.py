@@ -162,7 +162,7 @@ class Sender:
     def withhold(self) -> None:
         """Send one frame of DATA at most until the client's SETTINGS have come.
 
-        Behind a 101 curl (7.88) takes no more than 32 KiB before it has read that.
+        After a 101 curl (7.88) takes no more than 32 KiB before it has read that.
         """
         self.withheld = DEFAULT_WINDOW - MAX_FRAME_SIZE_MIN
         self.streams.send_window -= self.withheld
