@@ -148,6 +148,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/block":
         block_in_python()
     elif path == "/block-c":
+        note("blocks")
         block_in_c()
     elif path == "/thread":
         threading.Thread(target=time.sleep, args=(300,), name="endless").start()
